@@ -1,0 +1,1 @@
+"""Strongroom: end-to-end encrypted backups at the speed of the disk."""
