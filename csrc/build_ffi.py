@@ -7,11 +7,12 @@ from pathlib import Path
 
 from cffi import FFI
 
-CSRC = Path(__file__).resolve().parent
-ROOT = CSRC.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from csrc.deps.native import ensure
+
+CSRC = Path(__file__).resolve().parent
+ROOT = CSRC.parent
 
 CDEF_BEGINS = "/* [cdef begins: build_ffi.py reads the declarations from here] */"
 CDEF_ENDS = "/* [cdef ends] */"

@@ -6,7 +6,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - the reader of this message has a
     sys.exit("error: Python 3.11 or later is needed; name one: make PYTHON=python3.12 …")
 
 from dev import checks, clean, setup
-from dev.console import Failure
+from dev.console import SetupError
 
 VERBS = {
     "setup": setup.main,
@@ -23,8 +23,8 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         return VERBS[arguments[0]](arguments[1:])
-    except Failure as failure:
-        print(failure, file=sys.stderr)
+    except SetupError as error:
+        print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted; the next run goes on from here", file=sys.stderr)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dev import packages
-from dev.console import ROOT, Failure, run, say, step
+from dev.console import ROOT, SetupError, run, say, step
 from dev.packages import Need
 from dev.setup import GIB, VENV, VENV_PYTHON, check_disk, everything, install_wheels, pyproject
 
@@ -38,7 +38,7 @@ def lint(_arguments: Sequence[str]) -> int:
     _extras()
     tools = VENV / "bin"
     python = [ROOT / folder for folder in PYTHON_FOLDERS if (ROOT / folder).exists()]
-    sources = [path for path in (ROOT / "csrc").rglob("*.[ch]")]
+    sources = sorted((ROOT / "csrc").rglob("*.[ch]"))
     with step("ruff check"):
         run([tools / "ruff", "check", *python, ROOT / "setup.py"])
     with step("ruff format"):
@@ -64,10 +64,10 @@ def _clang() -> None:
         packages.install([Need("clang", command="clang")])
         if not _sanitizers_work():
             packages.install([Need(packages.clang_runtime())])
-    except Failure as failure:
+    except SetupError as error:
         if os.environ.get("CI"):
             raise
-        say("note", f"tests under clang will be skipped: {str(failure).splitlines()[-1]}")
+        say("note", f"tests under clang will be skipped: {str(error).splitlines()[-1]}")
 
 
 def _sanitizers_work() -> bool:
@@ -75,7 +75,7 @@ def _sanitizers_work() -> bool:
     if shutil.which("clang") is None:
         return False
     with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "program.c"
+        program = Path(folder, "program.c")
         program.write_text("int main(void) { return 0; }\n")
-        command = ["clang", SANITIZE, program, "-o", Path(folder) / "program"]
+        command = ["clang", SANITIZE, str(program), "-o", str(program.with_suffix(""))]
         return subprocess.run(command, capture_output=True, check=False).returncode == 0

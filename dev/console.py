@@ -14,7 +14,7 @@ NAME_LEN = 26
 TAIL_LINES = 20
 
 
-class Failure(Exception):
+class SetupError(Exception):
     """Ends a run with exit status 1; the text is the last thing it prints."""
 
 
@@ -37,7 +37,7 @@ def say(name: str, text: str) -> None:
 
 
 def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) -> None:
-    """Run from the root, output to the log. Raises Failure with the end of it."""
+    """Run from the root, output to the log. Raises SetupError with the end of it."""
     LOG.parent.mkdir(exist_ok=True)
     words = [str(word) for word in command]
     with LOG.open("ab") as log:
@@ -46,12 +46,18 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str] | None = None) 
         begun = log.tell()
         try:
             done = subprocess.run(
-                words, cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False
+                words,
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
             )
         except OSError as error:
-            raise Failure(f"error: {words[0]}: {error.strerror}") from error
+            raise SetupError(f"error: {words[0]}: {error.strerror}") from error
     if done.returncode != 0:
-        raise Failure(
+        raise SetupError(
             f"{_tail(begun)}\nerror: {words[0]} stopped with status {done.returncode};"
             f" all it said is in {LOG.relative_to(ROOT)}"
         )

@@ -11,10 +11,11 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev.console import Failure, run, step
+from dev.console import SetupError, run, step
 
 LOCK_TIMEOUT_S = 600
 
@@ -63,13 +64,13 @@ def install(needs: Sequence[Need]) -> None:
     if not names:
         return
     if shutil.which("apt-get") is None:
-        raise Failure(
+        raise SetupError(
             "error: these are missing (named as Debian names them),"
             f" install them and run again:\n{' '.join(names)}"
         )
     prefix = _as_root()
     if prefix is None:
-        raise Failure(
+        raise SetupError(
             "error: packages are missing, and this is neither root nor is there sudo without"
             f" a password; run this line as root, then the same again:\n{apt_line(names)}"
         )
@@ -79,10 +80,8 @@ def install(needs: Sequence[Need]) -> None:
         *("-o", f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}"),
     ]
     with step(f"packages ({len(names)} missing)"):
-        try:
+        with suppress(SetupError):  # one source that is down must not stop what the others have
             run([*apt, "update"])
-        except Failure:
-            pass  # one source that is down must not stop what the others have
         run([*apt, "install", "--no-install-recommends", *names])
 
 
@@ -97,9 +96,7 @@ def apt_line(names: Sequence[str]) -> str:
     """The one line that installs the packages."""
     sudo = "sudo " if shutil.which("sudo") else ""
     packages = shlex.join(names)
-    return (
-        f"{sudo}apt-get update && {sudo}apt-get install --yes --no-install-recommends {packages}"
-    )
+    return f"{sudo}apt-get update && {sudo}apt-get install --yes --no-install-recommends {packages}"
 
 
 def _as_root() -> list[str] | None:

@@ -20,7 +20,7 @@ from csrc.deps.cache import cache_root
 from csrc.deps.errors import DepsError
 from csrc.deps.native import Native, ensure
 from dev import packages
-from dev.console import LOG, ROOT, Failure, run, say, step
+from dev.console import LOG, ROOT, SetupError, run, say, step
 from dev.stamps import Stamps, digest
 
 VENV = ROOT / ".venv"
@@ -37,7 +37,7 @@ PIP = (VENV_PYTHON, "-m", "pip", "--disable-pip-version-check", "--no-input", "i
 def main(arguments: Sequence[str]) -> int:
     """Set up; `arguments` must be empty."""
     if arguments:
-        raise Failure("usage: make setup")
+        raise SetupError("usage: make setup")
     everything()
     return 0
 
@@ -49,7 +49,9 @@ def everything() -> None:
             check_disk(BUILD_LEN)
         packages.install(packages.for_building())
         _environment()
-        requirements = pyproject()["build-system"]["requires"] + pyproject()["project"]["dependencies"]
+        requirements = (
+            pyproject()["build-system"]["requires"] + pyproject()["project"]["dependencies"]
+        )
         install_wheels("dependencies", requirements)
         _core(_libraries())
 
@@ -73,7 +75,7 @@ def check_disk(needed: int) -> None:
     free = min(shutil.disk_usage(_existing(folder)).free for folder in (ROOT, cache_root()))
     numbers = f"{needed / GIB:.1f} GiB needed, {free / GIB:.1f} GiB free"
     if free < needed:
-        raise Failure(f"error: not enough disk: {numbers}")
+        raise SetupError(f"error: not enough disk: {numbers}")
     say("disk", numbers)
 
 
@@ -107,7 +109,7 @@ def _libraries() -> Native:
         try:
             native = ensure()
         except DepsError as error:
-            raise Failure(f"error: {error}") from error
+            raise SetupError(f"error: {error}") from error
     if native.notes:
         os.environ["STRONGROOM_OPENSSL"] = "system"  # pip's build need not try again
     for note in native.notes:

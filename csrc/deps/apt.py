@@ -87,7 +87,7 @@ class Apt:
             (folder / "sources.list").write_text(sources)
             options["Dir::Etc::SourceList"] = str(folder / "sources.list")
             options["Dir::Etc::SourceParts"] = "/dev/null"
-        self._options = [item for key, value in options.items() for item in ("-o", f"{key}={value}")]
+        self._options = [f"-o{key}={value}" for key, value in options.items()]
 
     def update(self) -> None:
         """Refresh the lists; a single source that fails leaves the others usable."""
@@ -158,7 +158,7 @@ def _folder() -> Iterator[Path]:
     """A temporary folder that apt's sandbox user may enter, unlike a home folder's cache."""
     if shutil.which("apt-get") is None:
         raise DepsError("this system has no apt-get")
-    with tempfile.TemporaryDirectory(prefix="strongroom-apt-", dir="/var/tmp") as name:  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="strongroom-apt-", dir="/var/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder

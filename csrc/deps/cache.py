@@ -34,13 +34,13 @@ def cache_root() -> Path:
     return base / "strongroom"
 
 
-def built(name: str, recipe: str, make: Callable[[Path], str]) -> Built:
-    """The folder `make` fills, made at most once for each `recipe`.
+def built(name: str, recipe: str, make: Callable[[Path], str], *, shelf: str = "deps") -> Built:
+    """The folder `make` fills, made at most once for each `recipe`; on a shelf of the cache.
 
     `recipe` holds all that decides the result but the version, which `make`
     returns: a second use finds the folder without fetching anything.
     """
-    base = cache_root() / "deps"
+    base = cache_root() / shelf
     digest = hashlib.sha256(recipe.encode()).hexdigest()[:DIGEST_LEN]
     found = _finished(base, name, digest)
     if found is not None:

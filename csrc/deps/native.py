@@ -1,6 +1,6 @@
 """The one interface to the native libraries: `ensure()`.
 
-    python3 -m csrc.deps.native cflags|libs|about
+python3 -m csrc.deps.native cflags|libs|about
 """
 
 from __future__ import annotations

@@ -16,7 +16,15 @@ from pathlib import Path
 from csrc.deps.cache import built
 from csrc.deps.errors import DepsError
 from csrc.deps.library import Library, of_cache, of_system
-from csrc.deps.sources import Release, Source, debian_source, file_sha256, first_of, tarball, upstream
+from csrc.deps.sources import (
+    Release,
+    Source,
+    debian_source,
+    file_sha256,
+    first_of,
+    tarball,
+    upstream,
+)
 from csrc.deps.toolchain import Compiler, Package, compiler, run, system_package
 
 FAST_SINCE = (3, 2)
@@ -31,20 +39,10 @@ UPSTREAM_VERSION = "3.5.*"
 
 # no-bulk drops what is optional, the loading of the user's openssl.cnf included;
 # AES-GCM, SHA-2, HMAC, HKDF, RAND and the assembler are never optional.
-CONFIGURE = (
-    "--release",
-    "--prefix=/usr",
-    "--libdir=lib",
-    "--openssldir=/nonexistent",
-    *(
-        f"no-{feature}"
-        for feature in (
-            "bulk module apps tests docs deprecated http legacy mdc2 rfc3779 scrypt"
-            " slh-dsa sock thread-pool tls"
-        ).split()
-    ),
-    "-fPIC",
-    "-fvisibility=hidden",
+CONFIGURE = shlex.split(
+    "--release --prefix=/usr --libdir=lib --openssldir=/nonexistent -fPIC -fvisibility=hidden"
+    " no-bulk no-module no-apps no-tests no-docs no-deprecated no-http no-legacy no-mdc2"
+    " no-rfc3779 no-scrypt no-slh-dsa no-sock no-thread-pool no-tls"
 )
 
 
@@ -68,7 +66,10 @@ def ensure() -> Library:
 
 def _static(given: Path | None) -> Library:
     cc = compiler()
-    sources: list[Source] = [upstream(RELEASE), debian_source("openssl", upstream_version=UPSTREAM_VERSION)]
+    sources: list[Source] = [
+        upstream(RELEASE),
+        debian_source("openssl", upstream_version=UPSTREAM_VERSION),
+    ]
     origin = RELEASE.sha256
     if given is not None:
         sources = [tarball(given)]
@@ -119,5 +120,7 @@ def _install(tree: Path, out: Path) -> None:
 
 
 def _version(tree: Path) -> str:
-    stated = dict(re.findall(r'^(\w+)="?(\w*)"?$', (tree / "VERSION.dat").read_text(), re.MULTILINE))
+    stated = dict(
+        re.findall(r'^(\w+)="?(\w*)"?$', (tree / "VERSION.dat").read_text(), re.MULTILINE)
+    )
     return f"{stated['MAJOR']}.{stated['MINOR']}.{stated['PATCH']}"
