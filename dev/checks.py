@@ -16,7 +16,6 @@ from dev.setup import GIB, VENV, VENV_PYTHON, check_disk, everything, install_wh
 
 TEST_LEN = GIB
 WORKERS = 2
-PYTHON_FOLDERS = ("engine", "csrc", "dev", "bench", "tests")
 SANITIZE = "-fsanitize=address,undefined"
 
 
@@ -37,16 +36,15 @@ def lint(_arguments: Sequence[str]) -> int:
     everything()
     _extras()
     tools = VENV / "bin"
-    python = [ROOT / folder for folder in PYTHON_FOLDERS if (ROOT / folder).exists()]
-    sources = sorted((ROOT / "csrc").rglob("*.[ch]"))
+    typed = [name for name in pyproject()["tool"]["mypy"]["files"] if (ROOT / name).exists()]
     with step("ruff check"):
-        run([tools / "ruff", "check", *python, ROOT / "setup.py"])
+        run([tools / "ruff", "check"])
     with step("ruff format"):
-        run([tools / "ruff", "format", "--check", *python, ROOT / "setup.py"])
+        run([tools / "ruff", "format", "--check"])
     with step("mypy"):
-        run([tools / "mypy"])
+        run([tools / "mypy", *typed])
     with step("clang-format"):
-        run([tools / "clang-format", "--dry-run", "--Werror", *sources])
+        run([tools / "clang-format", "--dry-run", "--Werror", *(ROOT / "csrc").rglob("*.[ch]")])
     return 0
 
 

@@ -120,9 +120,9 @@ def _libraries() -> Native:
 def _core(native: Native) -> None:
     """The C core and the package itself, editable."""
     sources = [path for path in (ROOT / "csrc").rglob("*") if path.suffix in SOURCE_SUFFIXES]
-    inputs = digest(
-        [sys.version, repr(native)], [*sources, ROOT / "setup.py", ROOT / "pyproject.toml"]
-    )
+    declared = pyproject()
+    tables = repr((declared["project"], declared["tool"]["setuptools"]))
+    inputs = digest([sys.version, repr(native), tables], [*sources, ROOT / "setup.py"])
     if _compiled() and STAMPS.holds("core", inputs):
         return
     with step("C core"), STAMPS.renew("core", inputs):
