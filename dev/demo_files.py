@@ -15,7 +15,7 @@ from csrc.deps.apt import Apt, system_apt
 from csrc.deps.cache import built
 from csrc.deps.errors import DepsError
 from csrc.deps.toolchain import run
-from dev.console import SetupError, step
+from dev.console import SetupError, say, step
 from dev.setup import GIB, check_disk
 
 ENOUGH_LEN = 512 << 20
@@ -50,7 +50,8 @@ def media(given: Path | None) -> Sample:
         return Sample(given, "your folder")
     try:
         return _cached("packaged", "\n".join(PACKAGES), _from_packages)
-    except DepsError:
+    except DepsError as error:
+        say("note", f"{error}; the sample is taken from this machine's own files")
         return _cached("local", "largest files", _from_this_machine)
 
 

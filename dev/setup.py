@@ -97,10 +97,11 @@ def _environment() -> None:
     inputs = digest([sys.version, sys.base_prefix, str(VENV)])
     if STAMPS.holds("environment", inputs):
         return
+    python = Path(sys.executable).resolve()  # not the one in an activated .venv
     with step("environment"):
         shutil.rmtree(VENV, ignore_errors=True)
         with STAMPS.renew("environment", inputs):
-            run([sys.executable, "-m", "venv", VENV])
+            run([python, "-m", "venv", VENV])
 
 
 def _libraries() -> Native:
