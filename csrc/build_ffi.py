@@ -9,6 +9,7 @@ from cffi import FFI
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from csrc.deps.errors import DepsError
 from csrc.deps.native import ensure
 
 CSRC = Path(__file__).resolve().parent
@@ -46,7 +47,10 @@ def core_files(pattern: str) -> list[str]:
 
 def builder() -> FFI:
     """The extension module: every C file of the core, linked as csrc/deps says."""
-    native = ensure()
+    try:
+        native = ensure()
+    except DepsError as error:
+        sys.exit(f"error: {error}")
     for note in native.notes:
         print(f"warning: {note}", file=sys.stderr)
     ffi = FFI()

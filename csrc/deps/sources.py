@@ -122,7 +122,7 @@ def _first_suite(fetch: Callable[[Apt], Unpacked]) -> Unpacked:
                 return fetch(apt)
             except DepsError as error:
                 reasons.append(str(error))
-    raise DepsError("; ".join(reasons) or "apt: the lists of no Debian or Ubuntu mirror could be fetched")
+    raise DepsError("; ".join(reasons) or "apt reaches no mirror of Debian or Ubuntu")
 
 
 def _by_apt(path: Path) -> str:
