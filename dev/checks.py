@@ -11,7 +11,6 @@ from pathlib import Path
 
 from dev import packages
 from dev.console import ROOT, SetupError, run, say, step
-from dev.packages import Need
 from dev.setup import GIB, VENV, VENV_PYTHON, check_disk, everything, install_wheels, pyproject
 
 TEST_LEN = GIB
@@ -59,9 +58,10 @@ def _clang() -> None:
         return
     try:
         check_disk(TEST_LEN)
-        packages.install([Need("clang", command="clang")])
+        packages.install(packages.for_clang())
+        packages.install(packages.for_clang())  # a first one may have had to fetch apt's lists
         if not _sanitizers_work():
-            packages.install([Need(packages.clang_runtime())])
+            raise SetupError("error: clang is there, but cannot link its sanitizers")
     except SetupError as error:
         if os.environ.get("CI"):
             raise

@@ -85,11 +85,12 @@ def install(needs: Sequence[Need]) -> None:
         run([*apt, "install", "--no-install-recommends", *names])
 
 
-def clang_runtime() -> str:
-    """The package of the sanitizers that belong to the installed clang."""
-    depends = _output(["dpkg-query", "--show", "--showformat=${Depends}", "clang"]) or ""
-    version = re.search(r"clang-(\d+)", depends)
-    return f"libclang-rt-{version[1]}-dev" if version else "libclang-rt-dev"
+def for_clang() -> list[Need]:
+    """clang, and the package of its sanitizers once apt or dpkg can name it."""
+    shown = _output(["dpkg-query", "--show", "--showformat=${Depends}", "clang"])
+    version = re.search(r"clang-(\d+)", shown or _output(["apt-cache", "depends", "clang"]) or "")
+    runtime = [Need(f"libclang-rt-{version[1]}-dev")] if version else []
+    return [Need("clang", command="clang"), *runtime]
 
 
 def apt_line(names: Sequence[str]) -> str:
