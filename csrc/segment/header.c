@@ -28,6 +28,16 @@ _Static_assert(AT_DIGEST - AT_ENVELOPES == SRM_ENVELOPES_LEN_MAX, "room for enve
 /* Like PNG's: a byte no text has, line endings that transfers in text mode break. */
 static const uint8_t MAGIC[8] = {0x89, 'S', 'R', 'M', '\r', '\n', 0x1a, '\n'};
 
+enum { ENVELOPE_PASSWORD = 2 };
+
+/* Argon2id parameters a header may ask for: below, guessing is cheap; above, opening is an
+ * attack on the reader. Whether this machine has the memory is the caller's question. */
+#define KDF_KIB_MIN 65536
+#define KDF_KIB_MAX 4194304
+#define KDF_PASSES_MIN 3
+#define KDF_PASSES_MAX 16
+#define KDF_LANES_MAX 16
+
 /* Envelope types, the length of their bodies, how often one may appear. */
 static const struct {
     uint16_t body_len;
@@ -122,6 +132,19 @@ srm_status header_build(
     return status;
 }
 
+/* m_KiB u32, t u8, p u8, zero u16, and what only the password can check. */
+static srm_status check_password_body(const uint8_t *body) {
+    uint32_t kib = load_be32(body);
+    uint8_t passes = body[4];
+    uint8_t lanes = body[5];
+    if (load_be16(body + 6) != 0)
+        return SRM_EDAMAGED;
+    if (kib < KDF_KIB_MIN || kib > KDF_KIB_MAX || passes < KDF_PASSES_MIN ||
+        passes > KDF_PASSES_MAX || lanes < 1 || lanes > KDF_LANES_MAX)
+        return SRM_EUNSUPPORTED;
+    return SRM_OK;
+}
+
 /* Walk the envelope list. Types ascend, each with its own length and limit; then zeros. */
 static srm_status parse_envelopes(const uint8_t header[SRM_HEADER_LEN], srm_header_info *out) {
     size_t at = AT_ENVELOPES;
@@ -141,6 +164,11 @@ static srm_status parse_envelopes(const uint8_t header[SRM_HEADER_LEN], srm_head
             return SRM_EDAMAGED;
         out->envelopes[out->envelope_count++] =
             (srm_envelope){.type = type, .body_off = (uint32_t)at, .body_len = (uint32_t)body_len};
+        if (type == ENVELOPE_PASSWORD) {
+            srm_status status = check_password_body(header + at);
+            if (status != SRM_OK)
+                return status;
+        }
         at += body_len;
         previous = type;
     }
