@@ -1,0 +1,21 @@
+# What each target does is in dev/; this file only names them.
+
+PYTHON ?= python3
+DIR ?=
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help:
+	@echo 'make setup           install what is missing, build the core, fill .venv'
+	@echo 'make demo [DIR=…]    back up and restore a folder of media, yours or a sample'
+	@echo 'make test [ARGS=…]   set up, then run all tests; ARGS go to pytest'
+	@echo 'make lint            formatters and checkers, changing nothing'
+	@echo 'make clean           remove what was made here'
+
+setup test lint clean:
+	@$(PYTHON) -m dev $@ $(if $(filter test,$@),$(ARGS))
+
+demo: setup
+	@.venv/bin/python -m dev.demo $(DIR)

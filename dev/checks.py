@@ -1,0 +1,81 @@
+"""make test and make lint: install what only they need, then hand over to the tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from dev import packages
+from dev.console import ROOT, SetupError, run, say, step
+from dev.packages import Need
+from dev.setup import GIB, VENV, VENV_PYTHON, check_disk, everything, install_wheels, pyproject
+
+TEST_LEN = GIB
+WORKERS = 2
+PYTHON_FOLDERS = ("engine", "csrc", "dev", "bench", "tests")
+SANITIZE = "-fsanitize=address,undefined"
+
+
+def test(arguments: Sequence[str]) -> int:
+    """Run pytest, whose closing line is the last one printed; `arguments` go to it."""
+    everything()
+    _extras()
+    _clang()
+    os.chdir(ROOT)
+    # Tests find the tools of the environment, clang-format for one, as an activated shell would.
+    path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    command = [str(VENV_PYTHON), "-m", "pytest", "-n", str(WORKERS), *arguments]
+    os.execve(VENV_PYTHON, command, os.environ | {"PATH": path})  # noqa: S606
+
+
+def lint(_arguments: Sequence[str]) -> int:
+    """Run the formatters and checkers; they change nothing."""
+    everything()
+    _extras()
+    tools = VENV / "bin"
+    python = [ROOT / folder for folder in PYTHON_FOLDERS if (ROOT / folder).exists()]
+    sources = sorted((ROOT / "csrc").rglob("*.[ch]"))
+    with step("ruff check"):
+        run([tools / "ruff", "check", *python, ROOT / "setup.py"])
+    with step("ruff format"):
+        run([tools / "ruff", "format", "--check", *python, ROOT / "setup.py"])
+    with step("mypy"):
+        run([tools / "mypy"])
+    with step("clang-format"):
+        run([tools / "clang-format", "--dry-run", "--Werror", *sources])
+    return 0
+
+
+def _extras() -> None:
+    extras = pyproject()["project"]["optional-dependencies"]
+    install_wheels("test and lint extras", [*extras["test"], *extras["lint"]])
+
+
+def _clang() -> None:
+    """clang with its sanitizers: without it tests are skipped by name, but not in CI."""
+    if _sanitizers_work():
+        return
+    try:
+        check_disk(TEST_LEN)
+        packages.install([Need("clang", command="clang")])
+        if not _sanitizers_work():
+            packages.install([Need(packages.clang_runtime())])
+    except SetupError as error:
+        if os.environ.get("CI"):
+            raise
+        say("note", f"tests under clang will be skipped: {str(error).splitlines()[-1]}")
+
+
+def _sanitizers_work() -> bool:
+    """Whether clang compiles and links a program with its sanitizers."""
+    if shutil.which("clang") is None:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder, "program.c")
+        program.write_text("int main(void) { return 0; }\n")
+        command = ["clang", SANITIZE, str(program), "-o", str(program.with_suffix(""))]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
