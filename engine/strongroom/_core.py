@@ -323,7 +323,9 @@ def _failure(status: int, failure: Any, *, doing: str) -> Exception:
     if status not in (lib.SRM_EAUTH, lib.SRM_EDAMAGED):
         return _RAISES.get(status, StrongroomError)(f"{doing}: {text}")
     if failure.place == lib.SRM_AT_TRAILER:
-        return DamagedError(f"{doing}: cut off, or followed by other data, or its trailer is damaged")
+        return DamagedError(
+            f"{doing}: cut off or followed by other data, or its trailer is damaged"
+        )
     if failure.place == lib.SRM_AT_ROOT:
         return DamagedError(f"{doing}: its bytes do not make the segment root in its trailer")
     place = _text(lib.srm_place_text(failure.place))
