@@ -150,7 +150,7 @@ def envelope(kind: int, body: bytes) -> bytes:
     return struct.pack(">B B H", kind, 0, len(body)) + body
 
 
-def owner_envelope(root_key: bytes, repo_id: bytes, session_id: bytes, sk: bytes) -> bytes:
+def owner_envelope(root_key: bytes, repo_id: bytes, session_id: bytes, *, sk: bytes) -> bytes:
     k_wrap = ref.wrap_key(root_key, repo_id)
     esalt = ref.owner_salt(k_wrap, session_id, sk)
     ecommit, wk = ref.owner_keys(k_wrap, session_id, esalt)
@@ -159,10 +159,10 @@ def owner_envelope(root_key: bytes, repo_id: bytes, session_id: bytes, sk: bytes
 
 
 def password_envelope(
-    password: str, repo_id: bytes, session_id: bytes, sk: bytes, kdf: tuple[int, int, int]
+    password: str, repo_id: bytes, session_id: bytes, *, sk: bytes, kdf: tuple[int, int, int]
 ) -> bytes:
     params, salt = struct.pack(">I B B H", *kdf, 0), os.urandom(32)
-    commit, kek = ref.password_keys(password, repo_id, session_id, params, salt)
+    commit, kek = ref.password_keys(password, repo_id, session_id, params=params, salt=salt)
     aad = ref.envelope_aad(ref.PASSWORD, repo_id, session_id)
     wrapped = AESGCM(kek).encrypt(ref.NO_NONCE, sk, aad)
     return envelope(ref.PASSWORD, params + salt + commit + wrapped)
@@ -244,11 +244,11 @@ class Stream:
 
     def envelopes(self) -> list[bytes]:
         plan, made = self.plan, []
+        ids = (plan.repo_id, plan.session_id)
         if plan.root_key is not None:
-            made.append(owner_envelope(plan.root_key, plan.repo_id, plan.session_id, self.sk))
+            made.append(owner_envelope(plan.root_key, *ids, sk=self.sk))
         if plan.password is not None:
-            ids = (plan.repo_id, plan.session_id)
-            made.append(password_envelope(plan.password, *ids, self.sk, plan.kdf))
+            made.append(password_envelope(plan.password, *ids, sk=self.sk, kdf=plan.kdf))
         return made
 
     def records(self) -> list[Record]:
@@ -371,7 +371,7 @@ def ghash(h: int, blocks: Sequence[int]) -> int:
 
 
 def two_key_ciphertext(
-    a: tuple[bytes, bytes], b: tuple[bytes, bytes], aad: bytes, plain: bytes, free: int = -1
+    a: tuple[bytes, bytes], b: tuple[bytes, bytes], aad: bytes, plain: bytes, *, free: int = -1
 ) -> bytes:
     """An AES-256-GCM ciphertext with a tag that verifies under two pairs of key and nonce.
 

@@ -77,7 +77,7 @@ def hkdf_expand(prk: bytes, info: bytes, length: int) -> bytes:
     return HKDFExpand(algorithm=SHA256(), length=length, info=info).derive(prk)
 
 
-def gcm_open(key: bytes, nonce: bytes, sealed: bytes, aad: bytes, what: str) -> bytes:
+def gcm_open(key: bytes, nonce: bytes, sealed: bytes, aad: bytes, *, what: str) -> bytes:
     try:
         return AESGCM(key).decrypt(nonce, sealed, aad)
     except InvalidTag:
@@ -147,7 +147,7 @@ def owner_keys(k_wrap: bytes, session_id: bytes, esalt: bytes) -> tuple[bytes, b
 
 
 def password_keys(
-    password: str, repo_id: bytes, session_id: bytes, params: bytes, salt: bytes
+    password: str, repo_id: bytes, session_id: bytes, *, params: bytes, salt: bytes
 ) -> tuple[bytes, bytes]:
     memory, passes, lanes, _ = struct.unpack(">I B B H", params)
     argon = Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory)
@@ -182,7 +182,7 @@ def unwrap_owner(header: Header, root_key: bytes) -> bytes:
     commit, wk = owner_keys(k_wrap, header.session_id, esalt)
     require(hmac.compare_digest(commit, ecommit), "the root key does not fit", WrongKey)
     aad = envelope_aad(OWNER, header.repo_id, header.session_id)
-    sk = gcm_open(wk, NO_NONCE, wrapped, aad, "the owner envelope")
+    sk = gcm_open(wk, NO_NONCE, wrapped, aad, what="the owner envelope")
     again = owner_salt(k_wrap, header.session_id, sk)
     require(hmac.compare_digest(again, esalt), "the owner envelope's salt is wrong")
     return sk
@@ -194,10 +194,11 @@ def unwrap_password(header: Header, password: str) -> bytes:
     params, salt, commit, wrapped = body[:8], body[8:40], body[40:72], body[72:]
     memory = int.from_bytes(params[:4]) * 1024
     require(memory <= memory_available() // 2, "not enough memory for the password", Unsupported)
-    expected, kek = password_keys(password, header.repo_id, header.session_id, params, salt)
+    ids = (header.repo_id, header.session_id)
+    expected, kek = password_keys(password, *ids, params=params, salt=salt)
     require(hmac.compare_digest(expected, commit), "the password does not fit", WrongKey)
-    aad = envelope_aad(PASSWORD, header.repo_id, header.session_id)
-    return gcm_open(kek, NO_NONCE, wrapped, aad, "the password envelope")
+    aad = envelope_aad(PASSWORD, *ids)
+    return gcm_open(kek, NO_NONCE, wrapped, aad, what="the password envelope")
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,8 @@ def frame_aad(kind: int, index: int, last: bool, stored_len: int) -> bytes:
 
 def open_frame(keys: Keys, index: int, last: bool, stored: bytes) -> bytes:
     aad = frame_aad(STREAM, index, last, len(stored))
-    return gcm_open(keys.key, frame_nonce(keys, index, last), stored, aad, f"frame {index}")
+    nonce = frame_nonce(keys, index, last)
+    return gcm_open(keys.key, nonce, stored, aad, what=f"frame {index}")
 
 
 # --- Records (section 3.3) and footer (section 3.4) ---
@@ -278,12 +280,19 @@ def read_plaintext(plain: bytes, record_tag: bytes) -> bytes:
         pos += HEAD + len(stored)
     require(not any(plain[pos : pos + HEAD]), "the end record is not zero")
     directory = make_directory(offsets) if compressed else b""
-    raw_total = sum(map(len, chunks))
-    ending = directory + make_footer(pos, len(plain), len(directory), len(chunks), raw_total)
-    ending_at = len(plain) - len(ending)
+    ending_at = records_limit - len(directory)
+    footer = FOOTER_FIELDS.pack(
+        b"srm-foot",
+        pos,
+        ending_at if compressed else 0,
+        8 * len(chunks) if compressed else 0,
+        len(chunks),
+        sum(map(len, chunks)),
+        bytes(16),
+    )
     require(pos + HEAD <= ending_at, "the directory runs into the records")
     require(not any(plain[pos + HEAD : ending_at]), "the padding is not zero")
-    require(plain[ending_at:] == ending, "the directory or the footer is wrong")
+    require(plain[ending_at:] == directory + footer, "the directory or the footer is wrong")
     return b"".join(chunks)
 
 
@@ -335,13 +344,6 @@ def check_zstd_header(stored: bytes, raw_len: int) -> None:
 def make_directory(offsets: Sequence[int]) -> bytes:
     data = struct.pack(f">{len(offsets)}Q", *offsets)
     return RECORD_HEAD.pack(DIRECTORY, RAW, 0, len(data), len(data), 0, bytes(32)) + data
-
-
-def make_footer(end_at: int, plain_len: int, directory_len: int, count: int, total: int) -> bytes:
-    """`directory_len` counts the directory's head; 0 means that there is none."""
-    at = plain_len - FOOTER - directory_len if directory_len else 0
-    data_len = directory_len - HEAD if directory_len else 0
-    return FOOTER_FIELDS.pack(b"srm-foot", end_at, at, data_len, count, total, bytes(16))
 
 
 # --- Merkle tree (section 3.6) and trailer (section 3.7) ---
