@@ -37,7 +37,7 @@ def declarations(header: str) -> str:
     cdef, ends, _ = rest.partition(CDEF_ENDS)
     if not (begins and ends):
         raise ValueError("strongroom.h lacks a marker comment of the cdef")
-    return cdef
+    return cdef.replace("SRM_MUST_USE ", "")  # an attribute: cffi reads plain C
 
 
 def core_files(pattern: str) -> list[str]:

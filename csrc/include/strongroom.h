@@ -1,16 +1,208 @@
-/* The public interface of the Strongroom core. */
+/* The public interface of the Strongroom core.
+ *
+ * The core moves bytes: it reads, compresses, seals, opens and hashes segments (docs/FORMAT.md).
+ * Names, policy, keys and words belong to the caller.
+ *
+ * All lengths are bytes. Functions that can fail return srm_status and leave outputs emptied
+ * (zero or NULL) unless they return SRM_OK. No function prints, sets errno or keeps a pointer it
+ * was given, except as said for jobs. No function takes a nonce.
+ */
 #ifndef STRONGROOM_H
 #define STRONGROOM_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#define SRM_MUST_USE __attribute__((warn_unused_result))
+#else
+#define SRM_MUST_USE
+#endif
+
 /* [cdef begins: build_ffi.py reads the declarations from here] */
 
-/* The versions this core was built with and runs on, as static text. */
-const char *srm_openssl_version(void);
-const char *srm_zstd_version(void);
-const char *srm_blake3_version(void);
+typedef enum srm_status {
+    SRM_OK = 0,
+    SRM_RUNNING = 1, /* a job is not done yet */
+    SRM_EINVAL = 2,  /* the caller broke this header's contract */
+    SRM_ENOMEM = 3,
+    SRM_EIO = 4, /* srm_failure.os_error says why */
+    SRM_ECANCELLED = 5,
+    SRM_ESTATE = 6,        /* finished, failed or forked since it was made */
+    SRM_ECRYPTO = 7,       /* libcrypto refused; the segment is abandoned */
+    SRM_ECODEC = 8,        /* compressed data did not decompress to its source: faulty memory? */
+    SRM_EDAMAGED = 9,      /* stored bytes contradict the format */
+    SRM_EAUTH = 10,        /* stored bytes fail their tag, MAC or commitment */
+    SRM_EUNSUPPORTED = 11, /* unknown version, suite, type, flag or envelope */
+    SRM_ELIMIT = 12        /* longer than a segment or the given memory can hold */
+} srm_status;
+
+/* Where in a segment something failed. */
+typedef enum srm_place {
+    SRM_AT_NONE = 0,
+    SRM_AT_INPUT = 1,
+    SRM_AT_OUTPUT = 2,
+    SRM_AT_HEADER = 3,
+    SRM_AT_FRAME = 4,
+    SRM_AT_RECORD = 5,
+    SRM_AT_PADDING = 6,
+    SRM_AT_DIRECTORY = 7,
+    SRM_AT_FOOTER = 8,
+    SRM_AT_TRAILER = 9,
+    SRM_AT_ROOT = 10
+} srm_place;
+
+/* Sizes of the format, bytes. */
+#define SRM_KEY_LEN 32
+#define SRM_DIGEST_LEN 32
+#define SRM_TAG_LEN 16
+#define SRM_REPO_ID_LEN 32
+#define SRM_SESSION_ID_LEN 16
+#define SRM_HEADER_LEN 4096
+#define SRM_FRAME_LEN 1048576
+#define SRM_TRAILER_LEN 4160
+#define SRM_CHUNK_LEN 1048512
+#define SRM_ENVELOPES_MAX 5
+#define SRM_ENVELOPES_LEN_MAX 3904
+
+#define SRM_LEVEL_MAX 22 /* zstd's highest; level 0 stores everything raw */
+
+/* ---- What this build is ------------------------------------------------------------------ */
+
+typedef struct srm_build_info {
+    const char *openssl_version; /* static text, as are the others */
+    const char *zstd_version;
+    const char *blake3_version;
+    const char *notes;        /* what is slower than it could be, a sentence each; may be "" */
+    const char *cpu_features; /* those that our kernels use and this CPU has, space-separated */
+} srm_build_info;
+
+/* Any thread, any time. */
+void srm_build_info_get(srm_build_info *out);
+
+/* English, static; for any value. */
+const char *srm_status_text(int status);
+const char *srm_place_text(int place);
+
+/* ---- Headers ----------------------------------------------------------------------------- */
+
+typedef struct srm_envelope {
+    uint32_t type;
+    uint32_t body_off; /* from the header's first byte */
+    uint32_t body_len;
+} srm_envelope;
+
+typedef struct srm_header_info {
+    uint32_t version;
+    uint32_t suite;
+    uint32_t type; /* 1 stream */
+    uint8_t repo_id[32];
+    uint8_t session_id[16];
+    uint32_t envelope_count;
+    srm_envelope envelopes[5];
+} srm_header_info;
+
+/* Check and read the public part of a header: magic, digest, known values, exact layout.
+ * SRM_EDAMAGED or SRM_EUNSUPPORTED. Says nothing about authenticity. Any thread. */
+SRM_MUST_USE srm_status srm_header_parse(const uint8_t header[4096], srm_header_info *out);
+
+/* ---- Jobs -------------------------------------------------------------------------------- */
+
+/* Bytes come from a file descriptor, read in order from its position, or (fd = -1) memory. */
+typedef struct srm_source {
+    int fd;
+    const uint8_t *mem;
+    size_t mem_len;
+} srm_source;
+
+/* Bytes go to a file descriptor, written in order at its position, or (fd = -1) memory.
+ * More than mem_cap bytes: SRM_ELIMIT. */
+typedef struct srm_sink {
+    int fd;
+    uint8_t *mem;
+    size_t mem_cap;
+} srm_sink;
+
+typedef struct srm_seal_options {
+    uint32_t type; /* 1 stream */
+    int32_t level; /* 0 (raw) to SRM_LEVEL_MAX */
+    int32_t pad;   /* 1: hide the length (Padme); 0: pad to 4096 only */
+    uint8_t repo_id[32];
+    uint8_t session_id[16];
+    uint8_t session_key[32];
+    const uint8_t *envelopes; /* the envelope list as stored, heads included, no fill */
+    size_t envelopes_len;     /* at most SRM_ENVELOPES_LEN_MAX */
+} srm_seal_options;
+
+typedef struct srm_result {
+    uint8_t root[32]; /* the segment root */
+    uint64_t frames;
+    uint64_t raw_len;    /* plaintext bytes; 0 from a scrub, which cannot know */
+    uint64_t stored_len; /* bytes of the whole segment, header and trailer included */
+} srm_result;
+
+typedef struct srm_failure {
+    int32_t status;   /* a srm_status */
+    int32_t place;    /* a srm_place */
+    int32_t os_error; /* an errno value, 0 if none */
+    uint64_t frame;   /* the frame in hand, counted from 0 */
+} srm_failure;
+
+/* One seal, open or scrub, running on a thread of its own. The thread that started a job waits
+ * on it and frees it; srm_job_cancel and srm_job_progress may be called from any thread while it
+ * is alive. Descriptors and memory given to a job stay the caller's, and must live and stay
+ * untouched until srm_job_free returns. After a fork only the parent may use a job. */
+typedef struct srm_job srm_job;
+
+/* Seal source into sink as one segment. The options are copied and wiped with the job. */
+SRM_MUST_USE srm_status srm_seal_start(
+    const srm_seal_options *options, srm_source source, srm_sink sink, srm_job **out);
+
+/* Open a stream: header is its first 4096 bytes, source what follows them. Plaintext reaches the
+ * sink frame by frame, each after its tag verified: only SRM_OK means it is complete.
+ * SRM_EAUTH at SRM_AT_HEADER: session_key is not this segment's, or the header was altered. */
+SRM_MUST_USE srm_status srm_open_start(const uint8_t header[4096], const uint8_t session_key[32],
+    srm_source source, srm_sink sink, srm_job **out);
+
+/* Recompute the Merkle root of a stream without a key and hold it against its trailer. */
+SRM_MUST_USE srm_status srm_scrub_start(
+    const uint8_t header[4096], srm_source source, srm_job **out);
+
+/* Wait up to timeout_ms milliseconds (0 to 60,000). SRM_RUNNING: not done yet; otherwise how the
+ * job ended. Waits out its time whatever signals arrive. */
+SRM_MUST_USE srm_status srm_job_wait(srm_job *job, int32_t timeout_ms);
+
+/* Ask a job to stop; it ends with SRM_ECANCELLED unless it was done. */
+void srm_job_cancel(srm_job *job);
+
+/* Bytes read and written so far. */
+void srm_job_progress(const srm_job *job, uint64_t *bytes_in, uint64_t *bytes_out);
+
+/* What a job that ended produced, or where it failed. SRM_ESTATE while it runs. */
+SRM_MUST_USE srm_status srm_job_result(srm_job *job, srm_result *result, srm_failure *failure);
+
+/* Cancel, wait for the thread, wipe and free. NULL is fine. */
+void srm_job_free(srm_job *job);
+
+/* The plaintext length of a whole stream in memory, from its authenticated last frame.
+ * mem is what follows the header. SRM_EDAMAGED, SRM_EAUTH. Any thread. */
+SRM_MUST_USE srm_status srm_stream_raw_len(const uint8_t header[4096],
+    const uint8_t session_key[32], const uint8_t *mem, size_t mem_len, uint64_t *raw_len);
+
+/* ---- Merkle trees (RFC 6962) ------------------------------------------------------------- */
+
+/* leaves: leaf_count hashes of 32 bytes, leaf_count >= 1. */
+SRM_MUST_USE srm_status srm_merkle_root(
+    const uint8_t *leaves, uint64_t leaf_count, uint8_t root[32]);
+
+/* The audit path of one leaf, bottom up. path: path_cap bytes (64 * 32 always suffice). */
+SRM_MUST_USE srm_status srm_merkle_path(const uint8_t *leaves, uint64_t leaf_count, uint64_t index,
+    uint8_t *path, size_t path_cap, size_t *path_len);
+
+/* The root that a leaf hash and its path lead to. SRM_EDAMAGED: the path has the wrong length
+ * for this index and tree size, or the index is not in the tree. */
+SRM_MUST_USE srm_status srm_merkle_root_from_path(const uint8_t leaf[32], uint64_t index,
+    uint64_t leaf_count, const uint8_t *path, size_t path_len, uint8_t root[32]);
 
 /* [cdef ends] */
 

@@ -1,1 +1,84 @@
-"""Strongroom: end-to-end encrypted backups at the speed of the disk."""
+"""Strongroom: end-to-end encrypted backups at the speed of the disk.
+
+    key = RootKey.generate()
+    sealed = seal_file("film.mkv", "film.mkv.sealed", key=key)
+    scrub("film.mkv.sealed", root=sealed.root)  # needs no key
+    open_file("film.mkv.sealed", "film-again.mkv", key=key)
+
+Names load when first used, so that importing the package costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from strongroom._core import Progress as Progress
+    from strongroom._core import Result as Result
+    from strongroom.errors import CancelledError as CancelledError
+    from strongroom.errors import DamagedError as DamagedError
+    from strongroom.errors import IncompleteError as IncompleteError
+    from strongroom.errors import InvalidKeyError as InvalidKeyError
+    from strongroom.errors import LimitError as LimitError
+    from strongroom.errors import SourceError as SourceError
+    from strongroom.errors import StrongroomError as StrongroomError
+    from strongroom.errors import TargetError as TargetError
+    from strongroom.errors import TargetExistsError as TargetExistsError
+    from strongroom.errors import UnsupportedError as UnsupportedError
+    from strongroom.errors import UsageError as UsageError
+    from strongroom.errors import WrongKeyError as WrongKeyError
+    from strongroom.keys.envelope import Credential as Credential
+    from strongroom.keys.password import KdfParameters as KdfParameters
+    from strongroom.keys.password import Password as Password
+    from strongroom.keys.rootkey import RootKey as RootKey
+    from strongroom.ops.inspect import SealedInfo as SealedInfo
+    from strongroom.ops.inspect import inspect_file as inspect_file
+    from strongroom.ops.open import open_bytes as open_bytes
+    from strongroom.ops.open import open_file as open_file
+    from strongroom.ops.scrub import ScrubResult as ScrubResult
+    from strongroom.ops.scrub import scrub as scrub
+    from strongroom.ops.seal import seal_bytes as seal_bytes
+    from strongroom.ops.seal import seal_file as seal_file
+
+_HOME = {
+    "CancelledError": "errors",
+    "Credential": "keys.envelope",
+    "DamagedError": "errors",
+    "IncompleteError": "errors",
+    "InvalidKeyError": "errors",
+    "KdfParameters": "keys.password",
+    "LimitError": "errors",
+    "Password": "keys.password",
+    "Progress": "_core",
+    "Result": "_core",
+    "RootKey": "keys.rootkey",
+    "ScrubResult": "ops.scrub",
+    "SealedInfo": "ops.inspect",
+    "SourceError": "errors",
+    "StrongroomError": "errors",
+    "TargetError": "errors",
+    "TargetExistsError": "errors",
+    "UnsupportedError": "errors",
+    "UsageError": "errors",
+    "WrongKeyError": "errors",
+    "inspect_file": "ops.inspect",
+    "open_bytes": "ops.open",
+    "open_file": "ops.open",
+    "scrub": "ops.scrub",
+    "seal_bytes": "ops.seal",
+    "seal_file": "ops.seal",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605  # one list of names, not two
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,100 @@
+#include "pipeline/stream.h"
+#include "base/bytes.h"
+#include "segment/header.h"
+#include "segment/layout.h"
+#include "segment/reader.h"
+
+#define WAIT_MS_MAX 60000
+
+static bool source_is_sound(const srm_source *source) {
+    return source->fd >= 0 || source->mem != NULL || source->mem_len == 0;
+}
+
+static bool sink_is_sound(const srm_sink *sink) {
+    return sink->fd >= 0 || sink->mem != NULL || sink->mem_cap == 0;
+}
+
+srm_status srm_header_parse(const uint8_t header[4096], srm_header_info *out) {
+    if (header == NULL || out == NULL)
+        return SRM_EINVAL;
+    return header_parse(header, out);
+}
+
+srm_status srm_seal_start(
+    const srm_seal_options *options, srm_source source, srm_sink sink, srm_job **out) {
+    if (out == NULL)
+        return SRM_EINVAL;
+    *out = NULL;
+    if (options == NULL || !source_is_sound(&source) || !sink_is_sound(&sink) ||
+        (options->envelopes == NULL && options->envelopes_len > 0))
+        return SRM_EINVAL;
+    return stream_seal(options, source, sink, out);
+}
+
+srm_status srm_open_start(const uint8_t header[4096], const uint8_t session_key[32],
+    srm_source source, srm_sink sink, srm_job **out) {
+    if (out == NULL)
+        return SRM_EINVAL;
+    *out = NULL;
+    if (header == NULL || session_key == NULL || !source_is_sound(&source) || !sink_is_sound(&sink))
+        return SRM_EINVAL;
+    return stream_open(header, session_key, source, sink, out);
+}
+
+srm_status srm_scrub_start(const uint8_t header[4096], srm_source source, srm_job **out) {
+    if (out == NULL)
+        return SRM_EINVAL;
+    *out = NULL;
+    if (header == NULL || !source_is_sound(&source))
+        return SRM_EINVAL;
+    srm_header_info info;
+    srm_status status = header_parse(header, &info);
+    return status == SRM_OK ? stream_scrub(header, source, out) : status;
+}
+
+srm_status srm_job_wait(srm_job *job, int32_t timeout_ms) {
+    if (job == NULL || timeout_ms < 0 || timeout_ms > WAIT_MS_MAX)
+        return SRM_EINVAL;
+    return job_wait(job, timeout_ms);
+}
+
+void srm_job_cancel(srm_job *job) {
+    if (job != NULL)
+        atomic_store(&job_controls(job)->cancelled, true);
+}
+
+void srm_job_progress(const srm_job *job, uint64_t *bytes_in, uint64_t *bytes_out) {
+    job_control *control = job_controls((srm_job *)(uintptr_t)job);
+    *bytes_in = atomic_load(&control->bytes_in);
+    *bytes_out = atomic_load(&control->bytes_out);
+}
+
+srm_status srm_job_result(srm_job *job, srm_result *result, srm_failure *failure) {
+    if (job == NULL || result == NULL || failure == NULL)
+        return SRM_EINVAL;
+    memset(result, 0, sizeof *result);
+    memset(failure, 0, sizeof *failure);
+    if (!job_ended(job))
+        return SRM_ESTATE;
+    *result = job_controls(job)->result;
+    *failure = job_controls(job)->failure;
+    return SRM_OK;
+}
+
+void srm_job_free(srm_job *job) {
+    job_free(job);
+}
+
+srm_status srm_stream_raw_len(const uint8_t header[4096], const uint8_t session_key[32],
+    const uint8_t *mem, size_t mem_len, uint64_t *raw_len) {
+    layout l;
+    if (raw_len == NULL)
+        return SRM_EINVAL;
+    *raw_len = 0;
+    if (header == NULL || session_key == NULL || (mem == NULL && mem_len > 0))
+        return SRM_EINVAL;
+    if (mem_len < SRM_TRAILER_LEN || layout_of_length(mem_len - SRM_TRAILER_LEN, &l) != SRM_OK)
+        return SRM_EDAMAGED;
+    const uint8_t *stored = mem + (l.frame_count - 1) * SRM_FRAME_LEN;
+    return reader_raw_len(header, session_key, l.frame_count - 1, stored, l.last_len, raw_len);
+}

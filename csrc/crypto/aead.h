@@ -1,0 +1,33 @@
+/* AES-256-GCM (NIST SP 800-38D) with 96-bit nonces and 128-bit tags, through EVP.
+ * Only the segment code calls this: it alone may choose nonces. */
+#ifndef CRYPTO_AEAD_H
+#define CRYPTO_AEAD_H
+
+#include "strongroom.h"
+
+#define AEAD_NONCE_LEN 12
+
+/* A key, expanded. One thread at a time. */
+typedef struct aead aead;
+
+/* The caller frees *out with aead_free. */
+SRM_MUST_USE srm_status aead_new(const uint8_t key[SRM_KEY_LEN], aead **out);
+void aead_free(aead *a);
+
+/* Plaintext in up to a few pieces, sealed as if it were one. */
+typedef struct aead_piece {
+    const uint8_t *data;
+    size_t len;
+} aead_piece;
+
+/* out: the pieces' lengths plus SRM_TAG_LEN bytes; may not overlap them. Whatever this returns,
+ * the nonce counts as used. */
+SRM_MUST_USE srm_status aead_seal(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
+    size_t aad_len, const aead_piece *pieces, size_t piece_count, uint8_t *out);
+
+/* in: in_len bytes, tag included. out: in_len - SRM_TAG_LEN bytes, zeroed unless SRM_OK.
+ * SRM_EAUTH: the tag does not match. */
+SRM_MUST_USE srm_status aead_open(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
+    size_t aad_len, const uint8_t *in, size_t in_len, uint8_t *out);
+
+#endif

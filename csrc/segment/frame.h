@@ -1,0 +1,19 @@
+/* One frame: 2^20 stored bytes, sealed under the segment's key and its own counter nonce. */
+#ifndef SEGMENT_FRAME_H
+#define SEGMENT_FRAME_H
+
+#include "segment/header.h"
+
+/* Seal the pieces, in all stored_len - SRM_TAG_LEN bytes, as frame `index`.
+ * out: caller-owned, stored_len bytes. Whatever this returns, the index counts as used and must
+ * never be sealed again under these keys. */
+SRM_MUST_USE srm_status frame_seal(const segment_keys *keys, uint64_t index, bool last,
+    const aead_piece *pieces, size_t piece_count, uint8_t *out, size_t stored_len);
+
+/* Open one frame.
+ * in: in_len stored bytes, tag included. out: caller-owned, in_len - SRM_TAG_LEN bytes, zeroed
+ * unless SRM_OK. SRM_EAUTH: wrong key, damage or tampering, not distinguishable. */
+SRM_MUST_USE srm_status frame_open(const segment_keys *keys, uint64_t index, bool last,
+    const uint8_t *in, size_t in_len, uint8_t *out);
+
+#endif

@@ -1,0 +1,83 @@
+#include "segment/root.h"
+
+#include "base/bytes.h"
+#include "segment/header.h"
+
+#define LEAF_RECORD_LEN 64
+#define LEAF_VERSION 1
+#define HEADER_TYPE_OFF 12
+#define HEADER_SALT_OFF 64
+
+static const uint8_t TRAILER_MAGIC[8] = {0x89, 'S', 'R', 'T', '\r', '\n', 0x1a, '\n'};
+
+void root_free(root_builder *b) {
+    merkle_free(&b->tree);
+}
+
+srm_status root_begin(root_builder *b, const uint8_t header[SRM_HEADER_LEN]) {
+    memset(b, 0, sizeof *b);
+    b->type = header[HEADER_TYPE_OFF];
+    memcpy(b->salt, header + HEADER_SALT_OFF, sizeof b->salt);
+    srm_status status = sha256_digest(header, SRM_HEADER_LEN, b->header_digest);
+    if (status == SRM_OK)
+        status = merkle_begin(&b->tree);
+    return status;
+}
+
+srm_status root_add(root_builder *b, const uint8_t *stored, size_t len, bool last) {
+    uint8_t record[LEAF_RECORD_LEN] = {LEAF_VERSION, b->type, last};
+    uint8_t leaf[SRM_DIGEST_LEN];
+    store_be32(record + 4, (uint32_t)len);
+    store_be64(record + 8, b->tree.leaf_count);
+    memcpy(record + 16, b->salt, sizeof b->salt);
+    blake3_digest(stored, len, record + 32);
+    if (last)
+        b->last_len = (uint32_t)len;
+    srm_status status = merkle_leaf(&b->tree, record, sizeof record, leaf);
+    if (status == SRM_OK)
+        status = merkle_add(&b->tree, leaf);
+    return status;
+}
+
+layout root_layout(const root_builder *b) {
+    return (layout){.frame_count = b->tree.leaf_count, .last_len = b->last_len};
+}
+
+srm_status root_end(root_builder *b, uint8_t root[SRM_DIGEST_LEN]) {
+    /* 0x02 || SHA-256(header) || n || last_len || trailer offset || tree root */
+    uint8_t named[1 + SRM_DIGEST_LEN + 4 + 4 + 8 + SRM_DIGEST_LEN];
+    layout l = root_layout(b);
+    named[0] = 0x02;
+    memcpy(named + 1, b->header_digest, SRM_DIGEST_LEN);
+    store_be32(named + 33, (uint32_t)l.frame_count);
+    store_be32(named + 37, l.last_len);
+    store_be64(named + 41, layout_trailer_off(&l));
+    srm_status status = merkle_end(&b->tree, named + 49);
+    if (status == SRM_OK)
+        status = sha256_digest(named, sizeof named, root);
+    return status;
+}
+
+void trailer_store(const uint8_t header[SRM_HEADER_LEN], const uint8_t root[SRM_DIGEST_LEN],
+    const layout *l, uint8_t out[SRM_TRAILER_LEN]) {
+    memset(out, 0, SRM_TRAILER_LEN);
+    uint8_t *at = out + SRM_HEADER_LEN;
+    memcpy(out, header, SRM_HEADER_LEN);
+    memcpy(at, root, SRM_DIGEST_LEN);
+    store_be32(at + 32, (uint32_t)l->frame_count);
+    store_be32(at + 36, l->last_len);
+    store_be64(at + 40, layout_trailer_off(l));
+    memcpy(at + 56, TRAILER_MAGIC, sizeof TRAILER_MAGIC);
+}
+
+bool trailer_has_magic(const uint8_t in[SRM_TRAILER_LEN]) {
+    const uint8_t *end = in + SRM_TRAILER_LEN;
+    return memcmp(end - sizeof TRAILER_MAGIC, TRAILER_MAGIC, sizeof TRAILER_MAGIC) == 0;
+}
+
+srm_status trailer_check(const uint8_t in[SRM_TRAILER_LEN], const uint8_t header[SRM_HEADER_LEN],
+    const uint8_t root[SRM_DIGEST_LEN], const layout *l) {
+    uint8_t expected[SRM_TRAILER_LEN];
+    trailer_store(header, root, l, expected);
+    return memcmp(in, expected, sizeof expected) == 0 ? SRM_OK : SRM_EDAMAGED;
+}

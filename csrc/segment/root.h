@@ -1,0 +1,37 @@
+/* The segment root: one hash over every stored byte, rebuilt by anyone, and the trailer that
+ * states it. */
+#ifndef SEGMENT_ROOT_H
+#define SEGMENT_ROOT_H
+
+#include "index/merkle.h"
+#include "segment/layout.h"
+
+/* Frames are added in order. One thread at a time. */
+typedef struct root_builder {
+    merkle tree;
+    uint8_t header_digest[SRM_DIGEST_LEN];
+    uint8_t type;
+    uint8_t salt[16]; /* the first half of the segment's */
+    uint32_t last_len;
+} root_builder;
+
+SRM_MUST_USE srm_status root_begin(root_builder *b, const uint8_t header[SRM_HEADER_LEN]);
+/* stored: one frame of len bytes, tag included. */
+SRM_MUST_USE srm_status root_add(root_builder *b, const uint8_t *stored, size_t len, bool last);
+/* Once the last frame was added. */
+SRM_MUST_USE srm_status root_end(root_builder *b, uint8_t root[SRM_DIGEST_LEN]);
+layout root_layout(const root_builder *b);
+/* Also for one that was never begun, if zeroed. */
+void root_free(root_builder *b);
+
+void trailer_store(const uint8_t header[SRM_HEADER_LEN], const uint8_t root[SRM_DIGEST_LEN],
+    const layout *l, uint8_t out[SRM_TRAILER_LEN]);
+
+/* Does this end as a trailer does? Not a check, but it tells a cut-off file from a damaged one. */
+bool trailer_has_magic(const uint8_t in[SRM_TRAILER_LEN]);
+
+/* SRM_EDAMAGED unless the trailer is to the byte what these parts make. */
+SRM_MUST_USE srm_status trailer_check(const uint8_t in[SRM_TRAILER_LEN],
+    const uint8_t header[SRM_HEADER_LEN], const uint8_t root[SRM_DIGEST_LEN], const layout *l);
+
+#endif

@@ -1,0 +1,36 @@
+/* One piece of work on a thread of its own, which others watch and may stop. */
+#ifndef THREADS_JOB_H
+#define THREADS_JOB_H
+
+#include "strongroom.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+/* What the work and its watchers share. */
+typedef struct job_control {
+    atomic_bool cancelled;
+    atomic_uint_fast64_t bytes_in;
+    atomic_uint_fast64_t bytes_out;
+    /* Written by the work, read once it has ended: */
+    srm_result result;
+    srm_failure failure;
+} job_control;
+
+/* Note where the work failed and return status. */
+srm_status job_fail(job_control *control, srm_status status, srm_place place, int os_error);
+
+/* Does the work; its status is the job's. It must look at control->cancelled often. */
+typedef srm_status (*job_body)(void *work, job_control *control);
+typedef void (*job_release)(void *work);
+
+/* Run body(work) on a new thread that no signal reaches; release(work) when the job is freed.
+ * On any error the work stays the caller's. */
+SRM_MUST_USE srm_status job_start(job_body body, job_release release, void *work, srm_job **out);
+
+SRM_MUST_USE srm_status job_wait(srm_job *job, int32_t timeout_ms);
+job_control *job_controls(srm_job *job);
+bool job_ended(srm_job *job);
+void job_free(srm_job *job);
+
+#endif

@@ -1,0 +1,60 @@
+"""strongroom open"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from strongroom._core import Progress, Result
+from strongroom.cli.console import Console
+from strongroom.cli.options import FILE, with_console, with_secret, with_threads
+from strongroom.cli.plan import SUFFIX, Task
+from strongroom.cli.secrets import SecretOptions
+from strongroom.cli.transfer import Transfer, check_output, transfer
+from strongroom.ops.files import Source
+from strongroom.ops.open import open_descriptor, open_file
+
+
+@click.command("open")
+@click.argument("inputs", nargs=-1, required=True, type=FILE, metavar="IN...")
+@click.option("-o", "--output", required=True, type=FILE, help="File, folder, or - for stdout.")
+@click.option("--force", is_flag=True, help="Replace outputs that exist.")
+@with_secret
+@with_threads
+@with_console
+def command(
+    *,
+    inputs: tuple[Path, ...],
+    output: Path,
+    force: bool,
+    secret: SecretOptions,
+    console: Console,
+) -> None:
+    """Decrypt sealed files.
+
+    With one file, -o names the file to write. With folders or several files, -o names a folder:
+    files keep their path below the folder given and lose .sealed. IN may be - for standard input.
+    On a pipe, frames go out as each verifies: only exit code 0 means that all came.
+
+    \b
+    strongroom open --key-file my.key film.mkv.sealed -o film.mkv
+    strongroom open --key-file my.key /mnt/backup/Pictures -o Pictures
+    strongroom open --password-file pw pictures.sealed -o - | tar x
+    """
+    check_output(inputs, output, console)
+    key = secret.credential(console, confirm=False)
+
+    def file(task: Task, progress: Progress) -> Result:
+        return open_file(task.source, task.target, key=key, overwrite=force, progress=progress)
+
+    def descriptor(source: Source, target_fd: int, doing: str, progress: Progress) -> Result:
+        return open_descriptor(source.fd, target_fd, key=key, doing=doing, progress=progress)
+
+    verb = Transfer("opening", file, descriptor, _without_suffix, overwrite=force)
+    transfer(verb, inputs, output, console)
+
+
+def _without_suffix(name: str) -> str | None:
+    stem = name.removesuffix(SUFFIX)
+    return stem if stem and stem != name else None

@@ -1,0 +1,69 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import click
+
+from strongroom.cli.console import Console
+from strongroom.cli.secrets import SecretOptions
+
+Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+FILE = click.Path(path_type=Path)
+
+
+def with_console(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--json, -q, -v and --no-progress, gathered into `console`."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+    @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+    @click.option("-v", "--verbose", is_flag=True, help="Say more.")
+    @click.option("--progress/--no-progress", default=True, help="Progress on a terminal.")
+    @functools.wraps(function)
+    def wrapped(*, as_json: bool, quiet: bool, verbose: bool, progress: bool, **rest: Any) -> Any:
+        return function(console=Console(as_json, quiet, verbose, progress), **rest)
+
+    return wrapped
+
+
+def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Where the key or password comes from, gathered into `secret`; never the secret itself."""
+
+    @click.option("--key-file", type=FILE, help="File with the 64 digits of the key.")
+    @click.option("--password-file", type=FILE, help="File whose first line is the password.")
+    @click.option("--password-command", help="Command that prints the password.")
+    @click.option("--password-fd", type=click.IntRange(min=0), help="Descriptor to read it from.")
+    @click.option(
+        "--allow-kdf", is_flag=True, help="Open passwords that cost over 1 GiB or 8 passes."
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *,
+        key_file: Path | None,
+        password_file: Path | None,
+        password_command: str | None,
+        password_fd: int | None,
+        allow_kdf: bool,
+        **rest: Any,
+    ) -> Any:
+        secret = SecretOptions(key_file, password_file, password_command, password_fd, allow_kdf)
+        return function(secret=secret, **rest)
+
+    return wrapped
+
+
+def with_threads(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--threads, an upper limit."""
+    option = click.option(
+        "--threads",
+        type=click.IntRange(min=1, max=1024),
+        help="Use at most N threads. This version works on one file with one.",
+        metavar="N",
+        expose_value=False,
+    )
+    return option(function)

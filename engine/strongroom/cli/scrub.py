@@ -1,0 +1,84 @@
+"""strongroom scrub"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from strongroom._core import Progress
+from strongroom.cli.batch import run_batch
+from strongroom.cli.console import Console
+from strongroom.cli.options import FILE, with_console, with_threads
+from strongroom.cli.plan import SUFFIX, Found, find, is_many
+from strongroom.cli.progress import Meter
+from strongroom.cli.transfer import PIPE, STDIN
+from strongroom.errors import UsageError
+from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
+
+
+@click.command("scrub")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.option("--root", metavar="HEX", help="The segment root kept from sealing (one FILE only).")
+@with_threads
+@with_console
+def command(*, files: tuple[Path, ...], root: str | None, console: Console) -> None:
+    """Check sealed files without any key.
+
+    Without --root this finds accidental damage: the file is "consistent". With the root that
+    seal printed it finds any change at all: the file "matches". Folders are searched for names
+    that end in .sealed.
+
+    \b
+    strongroom scrub film.mkv.sealed
+    strongroom scrub --root 5d1c... film.mkv.sealed
+    strongroom scrub /mnt/backup/Pictures
+    """
+    trusted = None if root is None else _parse_root(root)
+    if files == (PIPE,):
+        result = scrub_descriptor(STDIN, root=trusted, doing="scrubbing standard input")
+        _report(console, "-", result)
+    elif not is_many(files):
+        _scrub_one(files[0], trusted, console)
+    elif trusted is None:
+        _scrub_many(files, console)
+    else:
+        raise click.UsageError("--root is for one file")
+
+
+def _scrub_one(file: Path, root: bytes | None, console: Console) -> None:
+    size = file.stat().st_size if file.exists() else 0
+    with Meter(console, "scrubbing", size) as meter, meter.file(file.name, size) as step:
+        result = scrub(file, root=root, progress=step)
+    _report(console, str(file), result)
+
+
+def _scrub_many(files: tuple[Path, ...], console: Console) -> None:
+    def work(found: Found, progress: Progress) -> None:
+        _report(console, str(found.source), scrub(found.source, progress=progress))
+
+    findings = find(files)
+    sealed = [f for f in findings.files if f.source in files or f.source.name.endswith(SUFFIX)]
+    run_batch(sealed, findings.errors, console, verb="scrubbing", work=work)
+
+
+def _parse_root(text: str) -> bytes:
+    try:
+        root = bytes.fromhex(text)
+    except ValueError:
+        root = b""
+    if len(root) != 32:
+        raise UsageError("--root is 64 hexadecimal digits, as seal --json prints them")
+    return root
+
+
+def _report(console: Console, name: str, result: ScrubResult) -> None:
+    state = "matches" if result.trusted else "consistent"
+    console.say(f"{name}: {state}, {result.frames} frames, root {result.root.hex()}")
+    console.emit(
+        input=name,
+        state=state,
+        root=result.root.hex(),
+        frames=result.frames,
+        stored_bytes=result.stored_bytes,
+    )

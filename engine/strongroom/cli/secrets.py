@@ -1,0 +1,133 @@
+"""Where keys and passwords come from. Never from the command line itself: others can read it."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shlex
+import stat
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from strongroom.cli.console import Console
+from strongroom.errors import SourceError, UsageError
+from strongroom.keys.envelope import Credential
+from strongroom.keys.password import Password
+from strongroom.keys.rootkey import RootKey
+
+_SECRET_LEN_MAX = 65536
+_ENVIRONMENT = ("STRONGROOM_PASSWORD", "STRONGROOM_PASSWORD_FILE", "STRONGROOM_PASSWORD_COMMAND")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretOptions:
+    """What the command line said about the secret."""
+
+    key_file: Path | None
+    password_file: Path | None
+    password_command: str | None
+    password_fd: int | None
+    allow_kdf: bool
+
+    def credential(self, console: Console, *, confirm: bool) -> Credential:
+        """The key or password, from an option, the environment or a prompt, in this order.
+
+        confirm: ask twice, because a typing error would lock the data for good.
+        """
+        sources = (self.key_file, self.password_file, self.password_command, self.password_fd)
+        if sum(source is not None for source in sources) > 1:
+            raise click.UsageError("more than one key or password was given")
+        if self.key_file is not None:
+            return _read_key(self.key_file, console)
+        if self.password_file is not None:
+            return self._password(_first_line(_read_file(self.password_file)))
+        if self.password_command is not None:
+            return self._password(_run(self.password_command))
+        if self.password_fd is not None:
+            return self._password(_first_line(_read_fd(self.password_fd)))
+        return self._password(_from_environment() or _prompt(confirm=confirm))
+
+    def _password(self, text: str) -> Password:
+        return Password(text, allow_costly=self.allow_kdf)
+
+
+def _read_key(path: Path, console: Console) -> RootKey:
+    text = _decode(_read_file(path), "the key file")
+    if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        console.say(f"strongroom: warning: {path} can be read by others; chmod 600 it")
+    return RootKey.from_digits(text)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_SECRET_LEN_MAX)
+    except OSError as error:
+        raise SourceError(f"reading {path}: {error.strerror}") from None
+
+
+def _read_fd(fd: int) -> bytes:
+    try:
+        with os.fdopen(os.dup(fd), "rb") as file:
+            return file.read(_SECRET_LEN_MAX)
+    except OSError as error:
+        raise SourceError(f"reading descriptor {fd}: {error.strerror}") from None
+
+
+def _run(command: str) -> str:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"the password command {command!r}: {error}") from None
+    if not words:
+        raise UsageError("the password command is empty")
+    try:
+        done = subprocess.run(words, stdout=subprocess.PIPE, check=False)
+    except OSError as error:
+        raise SourceError(f"running the password command {words[0]}: {error.strerror}") from None
+    if done.returncode != 0:
+        raise SourceError(f"the password command {words[0]} ended with {done.returncode}")
+    return _first_line(done.stdout)
+
+
+def _from_environment() -> str | None:
+    given = [name for name in _ENVIRONMENT if name in os.environ]
+    if len(given) > 1:
+        raise UsageError(f"{' and '.join(given)} are both set; unset all but one")
+    if not given:
+        return None
+    value = os.environ[given[0]]
+    if not value:
+        raise UsageError(f"{given[0]} is set but empty")
+    if given[0] == "STRONGROOM_PASSWORD_FILE":
+        return _first_line(_read_file(Path(value)))
+    return _run(value) if given[0] == "STRONGROOM_PASSWORD_COMMAND" else value
+
+
+def _prompt(*, confirm: bool) -> str:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC))
+    except OSError:
+        raise UsageError(
+            "no key or password was given, and there is no terminal to ask on",
+            hint="pass --key-file FILE or --password-file FILE",
+        ) from None
+    text = getpass.getpass("Password: ")
+    if confirm and getpass.getpass("Once more: ") != text:
+        raise UsageError("the two passwords differ")
+    return text
+
+
+def _first_line(data: bytes) -> str:
+    line = data.split(b"\n", 1)[0].removesuffix(b"\r")
+    return _decode(line, "the password")
+
+
+def _decode(data: bytes, what: str) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UsageError(f"{what} is not UTF-8 text") from None

@@ -1,0 +1,79 @@
+"""Every error Strongroom raises on purpose, with the exit code and hint that go with it."""
+
+from typing import ClassVar
+
+
+class StrongroomError(Exception):
+    """Something failed. The message says what was being done, to what, and what happened."""
+
+    exit_code: ClassVar[int] = 1
+    default_hint: ClassVar[str | None] = None
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint if hint is not None else self.default_hint
+
+
+class SourceError(StrongroomError):
+    """An input could not be read, or changed while it was read."""
+
+
+class TargetError(StrongroomError):
+    """An output could not be written."""
+
+
+class TargetExistsError(TargetError):
+    """An output is there already, and overwriting it was not asked for."""
+
+    default_hint = "choose another name, or pass --force to replace it"
+
+
+class UsageError(StrongroomError):
+    """What was asked for makes no sense as asked."""
+
+    exit_code = 2
+
+
+class IncompleteError(StrongroomError):
+    """The work was finished, but not for every file; each was named."""
+
+    exit_code = 3
+
+
+class WrongKeyError(StrongroomError):
+    """The key or password does not open this (or its envelope was deliberately altered)."""
+
+    exit_code = 12
+    default_hint = "check that this is the key or password it was sealed with"
+
+
+class InvalidKeyError(WrongKeyError):
+    """What was given as a key cannot be one."""
+
+    default_hint = "a key is 64 hexadecimal digits; spaces, dashes and case do not matter"
+
+
+class DamagedError(StrongroomError):
+    """Stored data is damaged, tampered with, truncated or missing."""
+
+    exit_code = 13
+    default_hint = "the copy is damaged or was altered; try another copy"
+
+
+class UnsupportedError(StrongroomError):
+    """Stored data needs something this version does not know."""
+
+    exit_code = 14
+    default_hint = "it may have been made by a newer version of Strongroom"
+
+
+class LimitError(StrongroomError):
+    """A limit of the format, of the key derivation or of this machine is exceeded."""
+
+    exit_code = 14
+
+
+class CancelledError(StrongroomError):
+    """The work was stopped before it was done."""
+
+    exit_code = 130

@@ -1,0 +1,37 @@
+"""Which key comes from which: docs/FORMAT.md, section 2. HKDF is RFC 5869 with SHA-256."""
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
+
+from strongroom.keys.rootkey import RootKey
+
+PREFIX = b"strongroom/1 "
+
+
+def label(name: bytes, *context: bytes) -> bytes:
+    """The info string of a derivation: prefix, name, a zero byte, context."""
+    return PREFIX + name + b"\0" + b"".join(context)
+
+
+def expand(key: bytes, info: bytes, length: int) -> bytes:
+    """HKDF-Expand."""
+    return HKDFExpand(algorithm=SHA256(), length=length, info=info).derive(key)
+
+
+def mac(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA256."""
+    keyed = HMAC(key, SHA256())
+    keyed.update(data)
+    return keyed.finalize()
+
+
+def wrap_key(root: RootKey, repo_id: bytes) -> bytes:
+    """K_wrap: what owner envelopes are made from."""
+    return _root_subkey(root, repo_id, b"wrap")
+
+
+def _root_subkey(root: RootKey, repo_id: bytes, name: bytes) -> bytes:
+    """K_x = HKDF(salt = repo_id, RK, "strongroom/1 " || x || 0)."""
+    kdf = HKDF(algorithm=SHA256(), length=32, salt=repo_id, info=label(name))
+    return kdf.derive(root.to_bytes())

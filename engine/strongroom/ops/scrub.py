@@ -1,0 +1,56 @@
+"""Check sealed files without any key."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from strongroom import _core
+from strongroom._core import Progress
+from strongroom.errors import DamagedError
+from strongroom.ops.files import open_source
+from strongroom.ops.open import read_header
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubResult:
+    """What a check without a key found."""
+
+    root: bytes
+    """The segment root, 32 bytes, rebuilt from every stored byte."""
+    frames: int
+    stored_bytes: int
+    trusted: bool
+    """True: equal to the root given. False: only consistent in itself, by whomever made."""
+
+
+def scrub(
+    source: str | os.PathLike[str],
+    *,
+    root: bytes | None = None,
+    progress: Progress | None = None,
+) -> ScrubResult:
+    """Rebuild a sealed file's root and hold it against its trailer and, if given, against root.
+
+    Without root this finds accidental damage. With the root kept from sealing it finds any
+    change. Raises DamagedError, UnsupportedError, SourceError.
+    """
+    doing = f"scrubbing {os.fspath(source)}"
+    with open_source(Path(source), doing=doing) as opened:
+        return scrub_descriptor(opened.fd, root=root, doing=doing, progress=progress)
+
+
+def scrub_descriptor(
+    source_fd: int, *, root: bytes | None, doing: str, progress: Progress | None = None
+) -> ScrubResult:
+    """Scrub what an open descriptor holds, a pipe too."""
+    header = read_header(source_fd, doing=doing)
+    result = _core.scrub(header, source_fd, doing=doing, progress=progress)
+    if root is not None and not hmac.compare_digest(root, result.root):
+        raise DamagedError(
+            f"{doing}: its root is {result.root.hex()}, not the one given",
+            hint="it is whole in itself, but it is not the file that root names",
+        )
+    return ScrubResult(result.root, result.frames, result.stored_bytes, trusted=root is not None)

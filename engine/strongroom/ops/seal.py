@@ -1,0 +1,105 @@
+"""Seal a file, a descriptor or bytes as one stream segment."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strongroom import _core
+from strongroom._core import Progress, Result, SealOptions
+from strongroom.errors import LimitError, UsageError
+from strongroom.keys.envelope import Credential, Session, seal_envelope
+from strongroom.ops.files import Source, new_file, open_source
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+DEFAULT_LEVEL = 3
+
+# A stream has at most 2^24 frames, and a directory, footer and padding need some of them.
+_RAW_LEN_MAX = (2**24 - 256) * _core.CHUNK_LEN
+
+
+def seal_file(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    key: Credential,
+    level: int = DEFAULT_LEVEL,
+    pad: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Result:
+    """Seal one file into another, in constant memory.
+
+    level: zstd's, 1 to 22; 0 compresses nothing. What does not compress is stored raw at any
+    level. pad: hide the exact length (Padmé, at most 3.1 % from 1 MiB up). progress is called
+    with bytes read and written about ten times a second.
+
+    target appears only when it is whole and durable. Returns the segment root, which names every
+    stored byte, and counts. Raises SourceError (also when source changes meanwhile), TargetError,
+    TargetExistsError unless overwrite, UsageError, LimitError (longer than 16 TiB).
+    """
+    doing = f"sealing {os.fspath(source)}"
+    with (
+        open_source(Path(source), doing=doing) as opened,
+        new_file(Path(target), source=opened, overwrite=overwrite, doing=doing) as target_fd,
+    ):
+        return seal_descriptor(
+            opened, target_fd, key=key, level=level, pad=pad, doing=doing, progress=progress
+        )
+
+
+def seal_descriptor(
+    source: Source,
+    target_fd: int,
+    *,
+    key: Credential,
+    level: int,
+    pad: bool,
+    doing: str,
+    progress: Progress | None = None,
+) -> Result:
+    """Seal what an open descriptor holds, a pipe too, into another. Raises as seal_file does."""
+    if source.size > _RAW_LEN_MAX:
+        raise LimitError(
+            f"{doing}: {source.size} bytes are more than one sealed file can hold, {_RAW_LEN_MAX}"
+        )
+    options = _options(key, level=level, pad=pad)
+    result = _core.seal(options, source.fd, target_fd, doing=doing, progress=progress)
+    source.check_unchanged(result.raw_bytes, doing=doing)
+    return result
+
+
+def seal_bytes(
+    data: Buffer, *, key: Credential, level: int = DEFAULT_LEVEL, pad: bool = True
+) -> bytes:
+    """Seal bytes in memory; see seal_file for level and pad."""
+    options = _options(key, level=level, pad=pad)
+    with memoryview(data).cast("B") as view:
+        sealed = bytearray(_sealed_len_max(len(view)))
+        result = _core.seal(options, view, sealed, doing="sealing bytes")
+    return bytes(memoryview(sealed)[: result.stored_bytes])
+
+
+def _options(key: Credential, *, level: int, pad: bool) -> SealOptions:
+    if not 0 <= level <= _core.LEVEL_MAX:
+        raise UsageError(f"the compression level is 0 to {_core.LEVEL_MAX}, not {level}")
+    session = Session.fresh()
+    session_key = secrets.token_bytes(32)
+    return SealOptions(
+        repo_id=session.repo_id,
+        session_id=session.session_id,
+        session_key=session_key,
+        envelopes=seal_envelope(key, session, session_key),
+        level=level,
+        pad=pad,
+    )
+
+
+def _sealed_len_max(raw_len: int) -> int:
+    """Padding takes at most an eighth of short inputs and less of long ones."""
+    frames = raw_len + raw_len // 8 + 2 * _core.FRAME_LEN
+    return _core.HEADER_LEN + frames + _core.TRAILER_LEN
