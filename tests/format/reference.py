@@ -232,11 +232,19 @@ def authenticate_header(header: Header, sk: bytes) -> Keys:
 # --- Frames (section 3.2) ---
 
 
-def split_frames(data: bytes) -> list[bytes]:
-    body = len(data) - PAGE - TRAILER
+def shape(length: int) -> tuple[int, int]:
+    """n and last_len of a segment, from its length."""
+    body = length - PAGE - TRAILER
     require(body > 0 and body % PAGE == 0, "the length is impossible")
-    require(body <= 2**24 * FRAME, "too many frames")
-    return [data[PAGE:-TRAILER][at : at + FRAME] for at in range(0, body, FRAME)]
+    n = -(-body // FRAME)
+    require(n <= 2**24, "too many frames")
+    return n, body - (n - 1) * FRAME
+
+
+def split_frames(data: bytes) -> list[bytes]:
+    n, _ = shape(len(data))
+    body = data[PAGE:-TRAILER]
+    return [body[i * FRAME : (i + 1) * FRAME] for i in range(n)]
 
 
 def frame_nonce(keys: Keys, index: int, last: bool) -> bytes:

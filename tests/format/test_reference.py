@@ -227,7 +227,7 @@ def test_reader_rejects_a_frame_that_two_session_keys_open() -> None:
     assert refusal(sealed, password=PASSWORD) == (13, "the commitment is wrong")
 
 
-@pytest.mark.parametrize("size", [16, 17, 31, 32, 4080])
+@pytest.mark.parametrize("size", [16, 17, 31, 32, 4080, PLAIN])
 def test_two_key_ciphertexts_verify_under_both_keys(size: int) -> None:
     plain = BIG[:size]
     a, b = (SK, bytes(12)), (KEY, b"another nonc")
@@ -386,7 +386,8 @@ def test_reader_rejects_every_truncation_and_extension() -> None:
         assert refusal(sealed[:-cut])[0] == 13
     for more in (1, PAGE - 1, PAGE, TRAILER, FRAME):
         assert refusal(sealed + bytes(more))[0] == 13
-    assert refusal(b"")[0] == 13
+    for length in (0, 7, 4095):
+        rejects(sealed[:length], "the header is cut short")
 
 
 @pytest.mark.parametrize(
@@ -675,6 +676,17 @@ def test_reader_rejects_a_lying_trailer(change: dict[str, Any]) -> None:
 
 
 # --- Length, tree and root ---
+
+
+def test_the_length_gives_the_frames() -> None:
+    around = PAGE + TRAILER
+    assert ref.shape(around + PAGE) == (1, PAGE)
+    assert ref.shape(around + FRAME) == (1, FRAME)
+    assert ref.shape(around + FRAME + PAGE) == (2, PAGE)
+    assert ref.shape(around + 2**44) == (2**24, FRAME)
+    for length in (0, around, around + 1, around + FRAME + 1, around + 2**44 + PAGE):
+        with pytest.raises(ref.Damaged):
+            ref.shape(length)
 
 
 @pytest.mark.parametrize(
