@@ -348,6 +348,11 @@ void reader_result(const reader *r, srm_result *out) {
     out->stored_len = layout_trailer_off(&l) + SRM_TRAILER_LEN;
 }
 
+/* Could frames this many hold what the footer claims? A chunk takes a head and a byte at least. */
+static bool footer_is_plausible(const footer *f, uint64_t plain_len) {
+    return f->records_end < plain_len && f->count * (RECORD_HEAD_LEN + 1) <= f->records_end;
+}
+
 srm_status reader_raw_len(const uint8_t header[SRM_HEADER_LEN],
     const uint8_t session_key[SRM_KEY_LEN], uint64_t last_index, const uint8_t *stored, size_t len,
     uint64_t *raw_len) {
@@ -363,6 +368,9 @@ srm_status reader_raw_len(const uint8_t header[SRM_HEADER_LEN],
         status = footer_load(plain + len - SRM_TAG_LEN - FOOTER_LEN, &f);
         wipe(plain, len - SRM_TAG_LEN);
     }
+    layout l = {.frame_count = last_index + 1, .last_len = (uint32_t)len};
+    if (status == SRM_OK && !footer_is_plausible(&f, layout_plain_len(&l)))
+        status = SRM_EDAMAGED;
     if (status == SRM_OK)
         *raw_len = f.raw_total;
     free(plain);
