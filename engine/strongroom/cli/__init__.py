@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from types import FrameType
@@ -12,7 +13,7 @@ import click
 
 from strongroom import __version__
 from strongroom.cli.console import say_error
-from strongroom.errors import StrongroomError
+from strongroom.errors import StrongroomError, TargetError, UsageError
 
 VERBS: Final = {
     "keygen": "Make a key: 64 digits.",
@@ -45,22 +46,30 @@ class _Verbs(click.Group):
 
 @click.group(
     cls=_Verbs,
+    invoke_without_command=True,
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some files failed (each named), 12 wrong key, "
     "13 damaged, 14 unsupported or over a limit, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="strongroom", message="%(prog)s %(version)s")
-def _cli() -> None:
+@click.pass_context
+def _cli(ctx: click.Context) -> None:
     """Encrypt large media end to end, at the speed of the disk."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(UsageError.exit_code)
 
 
 def main() -> None:
     """Run the command line and exit with its documented code."""
-    signal.signal(signal.SIGTERM, _terminated)
-    signal.signal(signal.SIGHUP, _terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # What nohup ignores stays ignored.
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, _terminated)
     try:
         code = _cli.main(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
+    except click.UsageError as error:
+        verb = error.ctx.command_path if error.ctx is not None else "strongroom"
+        say_error(UsageError(error.format_message(), hint=f'see "{verb} --help"'))
         code = error.exit_code
     except StrongroomError as error:
         say_error(error)
@@ -71,9 +80,19 @@ def main() -> None:
     except MemoryError as error:
         say_error(StrongroomError(f"{error}: out of memory"))
         code = StrongroomError.exit_code
-    except BrokenPipeError:
-        code = StrongroomError.exit_code
+    except OSError as error:
+        _leave_output()
+        what = error.filename or "writing to standard output"
+        say_error(TargetError(f"{what}: {error.strerror}"))
+        code = TargetError.exit_code
     sys.exit(code)
+
+
+def _leave_output() -> None:
+    """Let what standard output did not take go nowhere, so that leaving does not fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def _terminated(number: int, _frame: FrameType | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, with_console
+from strongroom.cli.options import FILE, PIPE, with_console
 from strongroom.errors import TargetError, TargetExistsError
 from strongroom.keys.rootkey import RootKey
 
@@ -27,7 +27,7 @@ def command(*, output: Path | None, console: Console) -> None:
     strongroom keygen -o my.key
     """
     key = RootKey.generate()
-    if output is None:
+    if output is None or output == PIPE:
         if console.as_json:
             console.emit(digits=key.to_digits())
         else:

@@ -8,7 +8,7 @@ import click
 
 from strongroom._core import Progress, Result
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, with_console, with_secret, with_threads
+from strongroom.cli.options import FILE, PIPE, with_console, with_secret, with_threads
 from strongroom.cli.plan import SUFFIX, Task
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.transfer import Transfer, check_output, transfer
@@ -43,7 +43,7 @@ def command(
     strongroom open --password-file pw pictures.sealed -o - | tar x
     """
     check_output(inputs, output, console)
-    key = secret.credential(console, confirm=False)
+    key = secret.credential(console, confirm=False, piped=PIPE in inputs)
 
     def file(task: Task, progress: Progress) -> Result:
         return open_file(task.source, task.target, key=key, overwrite=force, progress=progress)

@@ -15,6 +15,8 @@ from strongroom.cli.secrets import SecretOptions
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 FILE = click.Path(path_type=Path)
+PIPE = Path("-")
+"""Standard input or output."""
 
 
 def with_console(function: Callable[..., Any]) -> Callable[..., Any]:

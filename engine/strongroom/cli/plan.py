@@ -48,7 +48,23 @@ class Task:
 
 def is_many(inputs: tuple[Path, ...]) -> bool:
     """More than one file, or a folder."""
-    return len(inputs) > 1 or inputs[0].is_dir()
+    return len(inputs) > 1 or is_folder(inputs[0])
+
+
+def is_folder(path: Path) -> bool:
+    """Whether path is a folder. What cannot be looked at is none; opening it will say why."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def size_of(path: Path) -> int:
+    """Bytes, for a progress bar; 0 if they cannot be known."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def find(inputs: tuple[Path, ...]) -> Findings:
@@ -58,7 +74,7 @@ def find(inputs: tuple[Path, ...]) -> Findings:
     """
     findings = Findings()
     for named in inputs:
-        if not named.is_dir():
+        if not is_folder(named):
             _add(findings, Path(os.path.realpath(named)), named, Path(named.name))
             continue
         for path in _below(named, findings):
@@ -91,7 +107,7 @@ def check_apart(inputs: tuple[Path, ...], output: Path) -> None:
     """Raise a usage error if output lies inside a folder that is read."""
     inside = Path(os.path.realpath(output))
     for named in inputs:
-        if named.is_dir() and inside.is_relative_to(os.path.realpath(named)):
+        if is_folder(named) and inside.is_relative_to(os.path.realpath(named)):
             raise click.UsageError(f"the output folder {output} lies inside {named}")
 
 

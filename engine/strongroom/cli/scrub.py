@@ -9,10 +9,10 @@ import click
 from strongroom._core import Progress
 from strongroom.cli.batch import run_batch
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, with_console, with_threads
-from strongroom.cli.plan import SUFFIX, Found, find, is_many
+from strongroom.cli.options import FILE, PIPE, with_console, with_threads
+from strongroom.cli.plan import SUFFIX, Found, find, is_many, size_of
 from strongroom.cli.progress import Meter
-from strongroom.cli.transfer import PIPE, STDIN
+from strongroom.cli.transfer import standard_input
 from strongroom.errors import UsageError
 from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
 
@@ -36,7 +36,8 @@ def command(*, files: tuple[Path, ...], root: str | None, console: Console) -> N
     """
     trusted = None if root is None else _parse_root(root)
     if files == (PIPE,):
-        result = scrub_descriptor(STDIN, root=trusted, doing="scrubbing standard input")
+        doing = "scrubbing standard input"
+        result = scrub_descriptor(standard_input(doing=doing).fd, root=trusted, doing=doing)
         _report(console, "-", result)
     elif not is_many(files):
         _scrub_one(files[0], trusted, console)
@@ -47,7 +48,7 @@ def command(*, files: tuple[Path, ...], root: str | None, console: Console) -> N
 
 
 def _scrub_one(file: Path, root: bytes | None, console: Console) -> None:
-    size = file.stat().st_size if file.exists() else 0
+    size = size_of(file)
     with Meter(console, "scrubbing", size) as meter, meter.file(file.name, size) as step:
         result = scrub(file, root=root, progress=step)
     _report(console, str(file), result)

@@ -8,7 +8,7 @@ import click
 
 from strongroom._core import LEVEL_MAX, Progress, Result
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, with_console, with_secret, with_threads
+from strongroom.cli.options import FILE, PIPE, with_console, with_secret, with_threads
 from strongroom.cli.plan import SUFFIX, Task
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.transfer import Transfer, check_output, transfer
@@ -54,7 +54,7 @@ def command(
     tar c Pictures | strongroom seal --password-file pw - -o - > pictures.sealed
     """
     check_output(inputs, output, console)
-    key = secret.credential(console, confirm=True)
+    key = secret.credential(console, confirm=True, piped=PIPE in inputs)
 
     def file(task: Task, progress: Progress) -> Result:
         return seal_file(

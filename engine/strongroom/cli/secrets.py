@@ -32,14 +32,17 @@ class SecretOptions:
     password_fd: int | None
     allow_kdf: bool
 
-    def credential(self, console: Console, *, confirm: bool) -> Credential:
+    def credential(self, console: Console, *, confirm: bool, piped: bool) -> Credential:
         """The key or password, from an option, the environment or a prompt, in this order.
 
         confirm: ask twice, because a typing error would lock the data for good.
+        piped: standard input carries the data, so the secret cannot come from there.
         """
         sources = (self.key_file, self.password_file, self.password_command, self.password_fd)
         if sum(source is not None for source in sources) > 1:
             raise click.UsageError("more than one key or password was given")
+        if piped and self.password_fd == 0:
+            raise click.UsageError("the password and the data cannot both be standard input")
         if self.key_file is not None:
             return _read_key(self.key_file, console)
         if self.password_file is not None:
@@ -48,7 +51,8 @@ class SecretOptions:
             return self._password(_run(self.password_command))
         if self.password_fd is not None:
             return self._password(_first_line(_read_fd(self.password_fd)))
-        return self._password(_from_environment() or _prompt(confirm=confirm))
+        text = _from_environment()
+        return self._password(_prompt(confirm=confirm) if text is None else text)
 
     def _password(self, text: str) -> Password:
         return Password(text, allow_costly=self.allow_kdf)
@@ -64,7 +68,7 @@ def _read_key(path: Path, console: Console) -> RootKey:
 def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_SECRET_LEN_MAX)
+            return _limited(file.read(_SECRET_LEN_MAX + 1))
     except OSError as error:
         raise SourceError(f"reading {path}: {error.strerror}") from None
 
@@ -72,7 +76,7 @@ def _read_file(path: Path) -> bytes:
 def _read_fd(fd: int) -> bytes:
     try:
         with os.fdopen(os.dup(fd), "rb") as file:
-            return file.read(_SECRET_LEN_MAX)
+            return _limited(file.read(_SECRET_LEN_MAX + 1))
     except OSError as error:
         raise SourceError(f"reading descriptor {fd}: {error.strerror}") from None
 
@@ -85,12 +89,13 @@ def _run(command: str) -> str:
     if not words:
         raise UsageError("the password command is empty")
     try:
-        done = subprocess.run(words, stdout=subprocess.PIPE, check=False)
+        # Standard input may be the data: the command must not take a bite of it.
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     except OSError as error:
         raise SourceError(f"running the password command {words[0]}: {error.strerror}") from None
     if done.returncode != 0:
         raise SourceError(f"the password command {words[0]} ended with {done.returncode}")
-    return _first_line(done.stdout)
+    return _first_line(_limited(done.stdout))
 
 
 def _from_environment() -> str | None:
@@ -104,7 +109,9 @@ def _from_environment() -> str | None:
         raise UsageError(f"{given[0]} is set but empty")
     if given[0] == "STRONGROOM_PASSWORD_FILE":
         return _first_line(_read_file(Path(value)))
-    return _run(value) if given[0] == "STRONGROOM_PASSWORD_COMMAND" else value
+    if given[0] == "STRONGROOM_PASSWORD_COMMAND":
+        return _run(value)
+    return _first_line(os.fsencode(value))
 
 
 def _prompt(*, confirm: bool) -> str:
@@ -115,10 +122,19 @@ def _prompt(*, confirm: bool) -> str:
             "no key or password was given, and there is no terminal to ask on",
             hint="pass --key-file FILE or --password-file FILE",
         ) from None
-    text = getpass.getpass("Password: ")
-    if confirm and getpass.getpass("Once more: ") != text:
-        raise UsageError("the two passwords differ")
+    try:
+        text = getpass.getpass("Password: ")
+        if confirm and getpass.getpass("Once more: ") != text:
+            raise UsageError("the two passwords differ")
+    except EOFError:
+        raise UsageError("no password was typed") from None
     return text
+
+
+def _limited(data: bytes) -> bytes:
+    if len(data) > _SECRET_LEN_MAX:
+        raise UsageError(f"what holds the secret is longer than {_SECRET_LEN_MAX} bytes")
+    return data
 
 
 def _first_line(data: bytes) -> str:

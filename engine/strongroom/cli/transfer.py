@@ -12,13 +12,23 @@ import click
 from strongroom._core import Progress, Result
 from strongroom.cli.batch import run_batch
 from strongroom.cli.console import Console, refuse_terminal
-from strongroom.cli.plan import SUFFIX, Rename, Task, check_apart, find, is_many, plan
+from strongroom.cli.options import PIPE
+from strongroom.cli.plan import (
+    SUFFIX,
+    Rename,
+    Task,
+    check_apart,
+    find,
+    is_folder,
+    is_many,
+    plan,
+    size_of,
+)
 from strongroom.cli.progress import Meter
-from strongroom.errors import TargetError
+from strongroom.errors import SourceError, TargetError
 from strongroom.ops.files import Source, new_file, open_source
 
 STDIN, STDOUT = 0, 1
-PIPE = Path("-")
 
 FileWork: TypeAlias = Callable[[Task, Progress], Result]
 DescriptorWork: TypeAlias = Callable[[Source, int, str, Progress], Result]
@@ -51,10 +61,10 @@ def transfer(verb: Transfer, inputs: tuple[Path, ...], output: Path, console: Co
     """Do it: pipe, folder, or one file. Raises what the verb raises, or batch's verdict."""
     if PIPE in (output, *inputs):
         _through_pipe(verb, inputs[0], output, console)
-    elif is_many(inputs) or output.is_dir():
+    elif is_many(inputs) or is_folder(output):
         _folder(verb, inputs, output, console)
     else:
-        size = inputs[0].stat().st_size if inputs[0].exists() else 0
+        size = size_of(inputs[0])
         task = Task(inputs[0], output, size)
         with Meter(console, verb.doing, size) as meter, meter.file(task.source.name, size) as step:
             result = verb.file(task, step)
@@ -86,17 +96,26 @@ def _through_pipe(verb: Transfer, source: Path, target: Path, console: Console) 
     """Standard input or standard output on at least one side."""
     if source == PIPE:
         doing = f"{verb.doing} standard input"
-        _from_open(verb, Source.of_descriptor(STDIN), target, console, doing)
+        _from_open(verb, standard_input(doing=doing), target, console, doing)
         return
     doing = f"{verb.doing} {source}"
     with open_source(source, doing=doing) as opened:
         _from_open(verb, opened, target, console, doing)
 
 
+def standard_input(*, doing: str) -> Source:
+    """What came in on descriptor 0. Raises SourceError when that is closed."""
+    try:
+        return Source.of_descriptor(STDIN)
+    except OSError as error:
+        raise SourceError(f"{doing}: {error.strerror}") from None
+
+
 def _from_open(verb: Transfer, source: Source, target: Path, console: Console, doing: str) -> None:
     meter = Meter(console, verb.doing, source.size or None)
     with meter, meter.file("", source.size) as step:
         if target == PIPE:
+            source.check_apart(STDOUT, doing=doing)
             verb.descriptor(source, STDOUT, doing, step)
             return
         with new_file(target, source=source, overwrite=verb.overwrite, doing=doing) as fd:

@@ -24,16 +24,23 @@ class Source:
 
     fd: int
     size: int
-    """Bytes; 0 for what is not a regular file."""
+    """Bytes from where reading begins; 0 for what is not a regular file."""
     identity: tuple[int, int]
     _before: os.stat_result
 
     @classmethod
     def of_descriptor(cls, fd: int) -> Source:
-        """The caller keeps fd open."""
+        """The caller keeps fd open; what was read from it already is no part of the input."""
         before = os.fstat(fd)
-        size = before.st_size if stat.S_ISREG(before.st_mode) else 0
-        return cls(fd, size, (before.st_dev, before.st_ino), before)
+        size = 0
+        if stat.S_ISREG(before.st_mode):
+            size = max(0, before.st_size - os.lseek(fd, 0, os.SEEK_CUR))
+        return cls(fd, size, _identity(before), before)
+
+    def check_apart(self, target_fd: int, *, doing: str) -> None:
+        """Raise UsageError if target_fd is this same regular file."""
+        if stat.S_ISREG(self._before.st_mode) and _identity(os.fstat(target_fd)) == self.identity:
+            raise UsageError(f"{doing}: output and input are the same file")
 
     def check_unchanged(self, read_bytes: int, *, doing: str) -> None:
         """Raise SourceError if a regular file was written to, cut or grown while it was read."""
@@ -41,7 +48,7 @@ class Source:
             return
         now = os.fstat(self.fd)
         same = (now.st_size, now.st_mtime_ns) == (self._before.st_size, self._before.st_mtime_ns)
-        if not same or read_bytes != self._before.st_size:
+        if not same or read_bytes != self.size:
             raise SourceError(
                 f"{doing}: it changed while it was read",
                 hint="try again when nothing writes to it",
@@ -73,20 +80,37 @@ def new_file(path: Path, *, source: Source, overwrite: bool, doing: str) -> Iter
     UsageError when path is the source itself.
     """
     path = Path(os.path.realpath(path))
-    try:
+    with _explained(path, doing=doing):
         there = _status(path)
-        if there is not None and (there.st_dev, there.st_ino) == source.identity:
-            raise UsageError(f"{doing}: output and input are the same file")
-        if there is not None and stat.S_ISDIR(there.st_mode):
-            raise TargetError(f"{doing}: {path} is a directory")
-        if there is not None and not stat.S_ISREG(there.st_mode):
-            with _descriptor(os.open(path, os.O_WRONLY | os.O_CLOEXEC)) as fd:
-                yield fd
-            return
-        if there is not None and not overwrite:
-            raise TargetExistsError(f"{doing}: {path} exists")
-        with _whole_file(path, overwrite=overwrite) as fd:
+    if there is not None:
+        _check_target(path, there, source, overwrite=overwrite, doing=doing)
+    if there is not None and not stat.S_ISREG(there.st_mode):
+        with _explained(path, doing=doing):
+            existing = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        with _descriptor(existing) as fd:
             yield fd
+        return
+    with _whole_file(path, overwrite=overwrite, doing=doing) as fd:
+        yield fd
+
+
+def _check_target(
+    path: Path, there: os.stat_result, source: Source, *, overwrite: bool, doing: str
+) -> None:
+    """Refuse what may not be written to."""
+    if _identity(there) == source.identity:
+        raise UsageError(f"{doing}: output and input are the same file")
+    if stat.S_ISDIR(there.st_mode):
+        raise TargetError(f"{doing}: {path} is a directory")
+    if stat.S_ISREG(there.st_mode) and not overwrite:
+        raise TargetExistsError(f"{doing}: {path} exists")
+
+
+@contextmanager
+def _explained(path: Path, *, doing: str) -> Iterator[None]:
+    """Say what was being done. Never around a yield: what the caller raises is the caller's."""
+    try:
+        yield
     except FileExistsError:
         raise TargetExistsError(f"{doing}: {path} exists") from None
     except OSError as error:
@@ -94,24 +118,31 @@ def new_file(path: Path, *, source: Source, overwrite: bool, doing: str) -> Iter
 
 
 @contextmanager
-def _whole_file(path: Path, *, overwrite: bool) -> Iterator[int]:
-    nameless = _open_nameless(path.parent)
+def _whole_file(path: Path, *, overwrite: bool, doing: str) -> Iterator[int]:
+    with _explained(path, doing=doing):
+        nameless = _open_nameless(path.parent)
     if nameless is not None:
         with _descriptor(nameless) as fd:
             yield fd
-            os.fsync(fd)
-            _name(fd, path, overwrite=overwrite)
+            with _explained(path, doing=doing):
+                os.fsync(fd)
+                _name(fd, path, overwrite=overwrite)
     else:
         partial = _sibling(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with _explained(path, doing=doing):
+            named = os.open(partial, flags, 0o666)
         try:
-            with _descriptor(os.open(partial, flags, 0o666)) as fd:
+            with _descriptor(named) as fd:
                 yield fd
-                os.fsync(fd)
-            _move(partial, path, overwrite=overwrite)
+                with _explained(path, doing=doing):
+                    os.fsync(fd)
+            with _explained(path, doing=doing):
+                _move(partial, path, overwrite=overwrite)
         finally:
             partial.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    with _explained(path, doing=doing):
+        _sync_folder(path.parent)
 
 
 def _open_nameless(folder: Path) -> int | None:
@@ -174,6 +205,10 @@ def _sibling(path: Path) -> Path:
 def _sync_folder(folder: Path) -> None:
     with _descriptor(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
         os.fsync(fd)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _status(path: Path) -> os.stat_result | None:
