@@ -15,7 +15,7 @@ HERE = Path(__file__).parent
 FORMAT = HERE.parent.parent / "docs/FORMAT.md"
 GOLDEN = HERE / "golden"
 
-ROOT_KEY = bytes(range(0x00, 0x20))
+ROOT_KEY = bytes(range(0x20))
 PLAN = forge.Plan(
     b"abc",
     root_key=ROOT_KEY,
