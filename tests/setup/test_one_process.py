@@ -14,16 +14,33 @@ USES = {
         " box = AESGCM(bytes(32));"
         " assert box.decrypt(bytes(12), box.encrypt(bytes(12), b'film', None), None) == b'film'"
     ),
-    "core": "from strongroom._core import versions; assert versions()['openssl']",
+    "core": (
+        "from strongroom._core import build_info; assert build_info().openssl;"
+        " from strongroom import RootKey, open_bytes, seal_bytes;"
+        " key = RootKey.generate();"
+        " assert open_bytes(seal_bytes(b'film' * 10**6, key=key), key=key) == b'film' * 10**6"
+    ),
 }
-ORDERS = list(itertools.permutations(USES))
+SYMBOLS_FOR_ALL = "import os, sys; sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL)"
+
+
+def run(*lines: str) -> None:
+    code = "\n".join(lines)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, ""), code
 
 
 @pytest.mark.parametrize("first", USES)
 def test_each_works_whatever_was_loaded_before(first: str) -> None:
-    for order in (each for each in ORDERS if each[0] == first):
-        code = "\n".join([*(USES[name] for name in order), *(USES[name] for name in order)])
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
-        )
-        assert (done.returncode, done.stderr) == (0, ""), order
+    for order in itertools.permutations(USES):
+        if order[0] == first:
+            uses = [USES[name] for name in order]
+            run(*uses, *uses)
+
+
+@pytest.mark.parametrize("first", USES)
+def test_each_works_when_libraries_offer_their_symbols_to_all(first: str) -> None:
+    uses = [USES[first], *USES.values()]
+    run(SYMBOLS_FOR_ALL, *uses)
