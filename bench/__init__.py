@@ -1,0 +1,1 @@
+"""Benchmarks: seeded corpora, whole processes, ratios taken in one run, JSON lines."""
