@@ -1,0 +1,384 @@
+/* Streams written and read back in memory, and what writer and reader refuse. */
+#include "base/bytes.h"
+#include "check.h"
+#include "codec/zstd.h"
+#include "segment/layout.h"
+#include "support.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHUNK ((size_t)SRM_CHUNK_LEN)
+#define RAW_CAP (5 * CHUNK)
+
+static uint8_t *raw;    /* RAW_CAP bytes */
+static uint8_t *opened; /* RAW_CAP bytes */
+
+typedef enum content { NOISE, TEXT, MIXED } content;
+
+static void fill(content what, size_t len) {
+    for (size_t at = 0, i = 0; at < len; at += CHUNK, i++) {
+        size_t step = min_size(CHUNK, len - at);
+        if (what == TEXT || (what == MIXED && i % 2 == 0))
+            fill_text(raw + at, step);
+        else
+            fill_noise(raw + at, step, i + 1);
+    }
+}
+
+static void check_round_trip(size_t len, int32_t level, int32_t pad, segment *s) {
+    srm_seal_options options = test_options(level, pad);
+    size_t opened_len = 0;
+    uint64_t stated = 0;
+    segment_seal(&options, raw, len, s);
+    CHECK_STATUS(SRM_OK, segment_open(s, options.session_key, opened, RAW_CAP, &opened_len));
+    CHECK(opened_len == len && memcmp(opened, raw, len) == 0);
+    CHECK_STATUS(SRM_OK, srm_stream_raw_len(s->bytes, options.session_key,
+                             s->bytes + SRM_HEADER_LEN, s->len - SRM_HEADER_LEN, &stated));
+    CHECK(stated == len);
+}
+
+static void every_length_around_a_boundary_comes_back(void) {
+    static const size_t middles[] = {1, 48, 4096 - 16 - 64 - 96, CHUNK - 112, CHUNK - 64, CHUNK,
+        FRAME_PLAIN_LEN, SRM_FRAME_LEN, 2 * CHUNK - 112, 2 * CHUNK, 2 * CHUNK + 48, 3 * CHUNK,
+        4 * CHUNK};
+    for (size_t i = 0; i < sizeof middles / sizeof middles[0]; i++)
+        for (size_t len = middles[i] - 1; len <= middles[i] + 1; len++)
+            for (content what = NOISE; what <= MIXED; what++) {
+                segment s;
+                fill(what, len);
+                check_round_trip(len, what == NOISE ? (int32_t)(len & 1) : 1, i & 1, &s);
+                segment_free(&s);
+            }
+}
+
+/* Noise, so that stored lengths are known: 176 bytes besides the chunk (two heads, footer, tag). */
+static void a_stream_is_as_long_as_the_format_says(void) {
+    static const struct {
+        size_t len;
+        int32_t pad;
+        uint64_t frames_len;
+    } cases[] = {
+        {0, 0, 4096},
+        {4096 - 176, 0, 4096},
+        {4096 - 175, 0, 8192},
+        {100000, 0, 25 * 4096},
+        {100000, 1, 25 * 4096},
+        {1000000, 0, 245 * 4096},
+        {1000000, 1, 248 * 4096},
+        {CHUNK - 112, 0, SRM_FRAME_LEN},
+        {CHUNK - 111, 0, SRM_FRAME_LEN + 4096},
+        {CHUNK, 0, SRM_FRAME_LEN + 4096},
+        {CHUNK, 1, SRM_FRAME_LEN + 32768},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        segment s;
+        fill(NOISE, cases[i].len);
+        check_round_trip(cases[i].len, 1, cases[i].pad, &s);
+        CHECK(s.len == SRM_HEADER_LEN + cases[i].frames_len + SRM_TRAILER_LEN);
+        segment_free(&s);
+    }
+}
+
+static size_t stored_len_of(const uint8_t *chunk) {
+    compressor *c = NULL;
+    const uint8_t *stored = NULL;
+    size_t len = 0;
+    CHECK_STATUS(SRM_OK, compressor_new(1, &c));
+    CHECK_STATUS(SRM_OK, compressor_try(c, chunk, CHUNK, false, &stored, &len));
+    CHECK(stored != NULL);
+    compressor_free(c);
+    return len;
+}
+
+/* Text, then noise cut so that the end record finds that many bytes left in frame 0. */
+static void end_records_skip_what_is_too_short_for_a_head(void) {
+    /* End record, directory of two entries, footer. */
+    const size_t behind = RECORD_HEAD_LEN + RECORD_HEAD_LEN + 2 * OFFSET_LEN + FOOTER_LEN;
+    const size_t rooms[] = {0, 1, 47, 48, 49, 111, 112, 113, behind - 1, behind, behind + 1};
+    fill(TEXT, CHUNK);
+    size_t used = RECORD_HEAD_LEN + stored_len_of(raw);
+    for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++) {
+        size_t rest = FRAME_PLAIN_LEN - rooms[i] - RECORD_HEAD_LEN - used;
+        segment s;
+        fill_noise(raw + CHUNK, rest, 9);
+        check_round_trip(CHUNK + rest, 1, 0, &s);
+        CHECK((s.result.frames == 1) == (rooms[i] >= behind));
+        segment_free(&s);
+    }
+}
+
+/* Zeros, then noise: zstd stores the noise and little else. */
+static void fill_tail_noise(uint8_t *chunk, size_t noise, uint64_t seed) {
+    memset(chunk, 0, CHUNK - noise);
+    fill_noise(chunk + CHUNK - noise, noise, seed);
+}
+
+/* Three chunks of a third noise each end shortly before the frame does; then a full raw chunk
+ * comes, whose head must move on to the next frame. */
+static void data_records_skip_what_is_too_short_for_a_head(void) {
+    size_t used = RECORD_HEAD_LEN;
+    for (size_t i = 0; i < 2; i++) {
+        fill_tail_noise(raw + i * CHUNK, CHUNK / 3, i + 1);
+        used += RECORD_HEAD_LEN + stored_len_of(raw + i * CHUNK);
+    }
+    fill_noise(raw + 3 * CHUNK, CHUNK, 8);
+    size_t hits = 0;
+    for (size_t spare = 0; spare < 200 && hits < 4; spare += 11) {
+        fill_tail_noise(raw + 2 * CHUNK, FRAME_PLAIN_LEN - used - spare, 3);
+        size_t room = FRAME_PLAIN_LEN - used - stored_len_of(raw + 2 * CHUNK);
+        if (room >= RECORD_HEAD_LEN)
+            continue; /* also where the record ends in the next frame: room wraps around */
+        segment s;
+        check_round_trip(4 * CHUNK, 1, 0, &s);
+        segment_free(&s);
+        hits++;
+    }
+    CHECK(hits == 4);
+}
+
+static writer *new_writer(const srm_seal_options *options) {
+    uint8_t header[SRM_HEADER_LEN];
+    writer *w = NULL;
+    CHECK_STATUS(SRM_OK, writer_new(options, header, &w));
+    return w;
+}
+
+static void check_abandoned(writer *w, uint8_t *out) {
+    size_t out_len = 1;
+    bool done = true;
+    srm_result result;
+    CHECK_STATUS(SRM_ESTATE, writer_put(w, raw, CHUNK, out, &out_len));
+    CHECK(out_len == 0);
+    out_len = 1;
+    CHECK_STATUS(SRM_ESTATE, writer_tail(w, out, &out_len, &done));
+    CHECK(out_len == 0 && !done);
+    writer_result(w, &result);
+    CHECK(result.stored_len == 0 && result.frames == 0);
+}
+
+static void a_misused_writer_is_abandoned(void) {
+    static const size_t wrong[] = {0, CHUNK + 1, CHUNK, 1};
+    srm_seal_options options = test_options(1, 1);
+    uint8_t *out = must_alloc(WRITER_OUT_LEN);
+    fill(NOISE, 2 * CHUNK);
+    for (size_t i = 0; i < 4; i++) {
+        size_t out_len = 1;
+        writer *w = new_writer(&options);
+        /* For the later two the chunk before was short, so it was the last. */
+        CHECK_STATUS(SRM_OK, writer_put(w, raw, i < 2 ? CHUNK : CHUNK - 1, out, &out_len));
+        CHECK_STATUS(SRM_EINVAL, writer_put(w, raw, wrong[i], out, &out_len));
+        CHECK(out_len == 0);
+        check_abandoned(w, out);
+        writer_free(w);
+    }
+    writer *w = new_writer(&options);
+    size_t out_len = 0;
+    bool done = false;
+    CHECK_STATUS(SRM_OK, writer_tail(w, out, &out_len, &done));
+    CHECK_STATUS(SRM_ESTATE, writer_put(w, raw, CHUNK, out, &out_len));
+    CHECK(out_len == 0);
+    writer_free(w);
+    writer_free(NULL);
+    free(out);
+}
+
+static void a_writer_is_refused_after_a_fork(void) {
+    srm_seal_options options = test_options(1, 1);
+    uint8_t *out = must_alloc(WRITER_OUT_LEN);
+    size_t out_len = 0;
+    bool done = false;
+    int child_status = 0;
+    fill(NOISE, CHUNK);
+    writer *w = new_writer(&options);
+    CHECK_STATUS(SRM_OK, writer_put(w, raw, CHUNK, out, &out_len));
+    CHECK(out_len == SRM_FRAME_LEN);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        check_abandoned(w, out);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &child_status, 0) == child);
+    CHECK(WIFEXITED(child_status) && WEXITSTATUS(child_status) == 0);
+    CHECK_STATUS(SRM_OK, writer_put(w, raw, CHUNK, out, &out_len));
+    while (!done)
+        CHECK_STATUS(SRM_OK, writer_tail(w, out, &out_len, &done));
+    writer_free(w);
+    free(out);
+}
+
+static void options_no_reader_would_take_are_refused(void) {
+    static const uint8_t nothing[1];
+    static const uint8_t unknown[] = {3, 0, 0, 1, 7};
+    static const uint8_t cut_off[] = {1, 0, 0, 111};
+    uint8_t header[SRM_HEADER_LEN];
+    writer *w = NULL;
+    srm_seal_options wrong[6];
+    for (size_t i = 0; i < 6; i++)
+        wrong[i] = test_options(3, 1);
+    wrong[0].type = 2;
+    wrong[1].level = SRM_LEVEL_MAX + 1;
+    wrong[2].level = -1;
+    wrong[3].envelopes = nothing;
+    wrong[3].envelopes_len = 0;
+    wrong[4].envelopes = unknown;
+    wrong[4].envelopes_len = sizeof unknown;
+    wrong[5].envelopes = cut_off;
+    wrong[5].envelopes_len = sizeof cut_off;
+    for (size_t i = 0; i < 6; i++) {
+        CHECK_STATUS(SRM_EINVAL, writer_new(&wrong[i], header, &w));
+        CHECK(w == NULL);
+    }
+}
+
+/* Two frames and a bit. */
+static void seal_sample(const srm_seal_options *options, segment *s) {
+    fill(NOISE, 2 * CHUNK + 5000);
+    segment_seal(options, raw, 2 * CHUNK + 5000, s);
+}
+
+static void one_changed_byte_is_found_wherever_it_is(void) {
+    const size_t frames = SRM_HEADER_LEN;
+    srm_seal_options options = test_options(1, 1);
+    segment s;
+    size_t len = 0;
+    seal_sample(&options, &s);
+    const size_t trailer = s.len - SRM_TRAILER_LEN;
+    const struct {
+        size_t off;
+        srm_status status;
+    } changes[] = {
+        {0, SRM_EDAMAGED},
+        {70, SRM_EDAMAGED},
+        {4095, SRM_EDAMAGED},
+        {frames, SRM_EAUTH},
+        {frames + SRM_FRAME_LEN - 1, SRM_EAUTH},
+        {frames + SRM_FRAME_LEN, SRM_EAUTH},
+        {trailer - 1, SRM_EAUTH},
+        {trailer, SRM_EDAMAGED},
+        {trailer + 4095, SRM_EDAMAGED},
+        {trailer + 4096, SRM_EDAMAGED},
+        {trailer + 4131, SRM_EDAMAGED},
+        {trailer + 4135, SRM_EDAMAGED},
+        {trailer + 4143, SRM_EDAMAGED},
+        {trailer + 4144, SRM_EDAMAGED},
+        {s.len - 1, SRM_EDAMAGED},
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        s.bytes[changes[i].off] ^= 0x40;
+        CHECK_STATUS(
+            changes[i].status, segment_open(&s, options.session_key, opened, RAW_CAP, &len));
+        s.bytes[changes[i].off] ^= 0x40;
+    }
+    options.session_key[31] ^= 1;
+    CHECK_STATUS(SRM_EAUTH, segment_open(&s, options.session_key, opened, RAW_CAP, &len));
+    segment_free(&s);
+}
+
+static void swapped_frames_are_found(void) {
+    srm_seal_options options = test_options(1, 1);
+    uint8_t *first = must_alloc(SRM_FRAME_LEN);
+    segment s;
+    size_t len = 0;
+    seal_sample(&options, &s);
+    uint8_t *frames = s.bytes + SRM_HEADER_LEN;
+    memcpy(first, frames, SRM_FRAME_LEN);
+    memcpy(frames, frames + SRM_FRAME_LEN, SRM_FRAME_LEN);
+    memcpy(frames + SRM_FRAME_LEN, first, SRM_FRAME_LEN);
+    CHECK_STATUS(SRM_EAUTH, segment_open(&s, options.session_key, opened, RAW_CAP, &len));
+    CHECK(len == 0);
+    segment_free(&s);
+    free(first);
+}
+
+static void a_reader_used_out_of_order_refuses(void) {
+    srm_seal_options options = test_options(1, 1);
+    const uint8_t *data = NULL;
+    size_t len = 0;
+    reader *r = NULL;
+    segment s;
+    seal_sample(&options, &s);
+    const uint8_t *frames = s.bytes + SRM_HEADER_LEN;
+    const uint8_t *trailer = s.bytes + s.len - SRM_TRAILER_LEN;
+    CHECK_STATUS(SRM_OK, reader_new(s.bytes, options.session_key, &r));
+    CHECK_STATUS(SRM_ESTATE, reader_end(r, trailer));
+    CHECK_STATUS(SRM_OK, reader_feed(r, frames, SRM_FRAME_LEN, false));
+    CHECK_STATUS(SRM_ESTATE, reader_feed(r, frames + SRM_FRAME_LEN, SRM_FRAME_LEN, false));
+    CHECK_STATUS(SRM_OK, reader_next(r, &data, &len));
+    CHECK(len == CHUNK);
+    CHECK_STATUS(SRM_ESTATE, reader_end(r, trailer));
+    reader_free(r);
+    reader_free(NULL);
+    segment_free(&s);
+}
+
+static void a_frame_that_is_not_the_last_cannot_be_taken_for_it(void) {
+    srm_seal_options options = test_options(1, 1);
+    reader *r = NULL;
+    segment s;
+    seal_sample(&options, &s);
+    CHECK_STATUS(SRM_OK, reader_new(s.bytes, options.session_key, &r));
+    CHECK_STATUS(SRM_EAUTH, reader_feed(r, s.bytes + SRM_HEADER_LEN, SRM_FRAME_LEN, true));
+    CHECK_STATUS(SRM_ESTATE, reader_feed(r, s.bytes + SRM_HEADER_LEN, SRM_FRAME_LEN, false));
+    reader_free(r);
+    segment_free(&s);
+}
+
+static void frames_of_impossible_length_are_refused(void) {
+    static const size_t wrong[] = {0, 15, 16, 4095, 4097, SRM_FRAME_LEN - 1};
+    srm_seal_options options = test_options(1, 1);
+    segment s;
+    seal_sample(&options, &s);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        for (int last = 0; last < 2; last++) {
+            reader *r = NULL;
+            uint8_t *frame = must_alloc(wrong[i]); /* to the byte, for the sanitizers */
+            memset(frame, 0, wrong[i]);
+            CHECK_STATUS(SRM_OK, reader_new(s.bytes, options.session_key, &r));
+            CHECK_STATUS(SRM_EDAMAGED, reader_feed(r, frame, wrong[i], last == 1));
+            reader_free(r);
+            free(frame);
+        }
+    segment_free(&s);
+}
+
+static void two_segments_of_one_session_have_different_keys(void) {
+    srm_seal_options options = test_options(1, 1);
+    segment a;
+    segment b;
+    size_t len = 0;
+    fill(NOISE, 1000);
+    segment_seal(&options, raw, 1000, &a);
+    segment_seal(&options, raw, 1000, &b);
+    CHECK(memcmp(a.bytes + 64, b.bytes + 64, 32) != 0); /* the salts */
+    CHECK(memcmp(a.bytes + SRM_HEADER_LEN, b.bytes + SRM_HEADER_LEN, 64) != 0);
+    memcpy(a.bytes + SRM_HEADER_LEN, b.bytes + SRM_HEADER_LEN, a.len - SRM_HEADER_LEN);
+    CHECK_STATUS(SRM_EAUTH, segment_open(&a, options.session_key, opened, RAW_CAP, &len));
+    segment_free(&a);
+    segment_free(&b);
+}
+
+int main(void) {
+    static const fact facts[] = {
+        FACT(every_length_around_a_boundary_comes_back),
+        FACT(a_stream_is_as_long_as_the_format_says),
+        FACT(end_records_skip_what_is_too_short_for_a_head),
+        FACT(data_records_skip_what_is_too_short_for_a_head),
+        FACT(a_misused_writer_is_abandoned),
+        FACT(a_writer_is_refused_after_a_fork),
+        FACT(options_no_reader_would_take_are_refused),
+        FACT(one_changed_byte_is_found_wherever_it_is),
+        FACT(swapped_frames_are_found),
+        FACT(a_reader_used_out_of_order_refuses),
+        FACT(a_frame_that_is_not_the_last_cannot_be_taken_for_it),
+        FACT(frames_of_impossible_length_are_refused),
+        FACT(two_segments_of_one_session_have_different_keys),
+    };
+    raw = must_alloc(RAW_CAP);
+    opened = must_alloc(RAW_CAP);
+    int status = check_facts(facts, sizeof facts / sizeof facts[0]);
+    free(raw);
+    free(opened);
+    return status;
+}
