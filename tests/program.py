@@ -1,0 +1,152 @@
+"""The real program, run as people and scripts run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+Word: TypeAlias = str | bytes | Path | int
+
+STRONGROOM = Path(sys.executable).with_name("strongroom")
+PATIENCE = 60.0
+"""Seconds until a run counts as hung."""
+
+# Becomes leader of a session whose terminal is argv[1], then turns into the program.
+_ON_TERMINAL = """
+import os, sys
+os.close(os.open(sys.argv[1], os.O_RDWR))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a run ended, and all it said."""
+
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Standard output, every line of it a JSON object."""
+        objects = [json.loads(line) for line in self.out.splitlines()]
+        assert all(isinstance(line, dict) for line in objects)
+        return objects
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """strongroom in a folder, without the secrets that the developer's environment may hold."""
+
+    folder: Path
+    prefix: tuple[Word, ...] = ()
+    """A program that runs it, such as setpriv."""
+    env: Mapping[str, str | bytes] = field(default_factory=dict)
+
+    def __call__(
+        self, *words: Word, code: int = 0, data: bytes | None = None, **options: Any
+    ) -> Run:
+        """Run to the end and hold the exit code against `code`. Standard input is empty."""
+        if data is None:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        else:
+            options["input"] = data
+        options.setdefault("stdout", subprocess.PIPE)
+        done = subprocess.run(
+            self.command(*words),
+            cwd=self.folder,
+            env=self.environment(),
+            stderr=subprocess.PIPE,
+            timeout=PATIENCE,
+            check=False,
+            **options,
+        )
+        run = Run(done.returncode, done.stdout or b"", done.stderr.decode())
+        assert run.code == code, run
+        assert "Traceback" not in run.err
+        return run
+
+    def start(self, *words: Word, **options: Any) -> subprocess.Popen[bytes]:
+        """Start it; the caller waits."""
+        return subprocess.Popen(
+            self.command(*words), cwd=self.folder, env=self.environment(), **options
+        )
+
+    def command(self, *words: Word) -> list[str | bytes]:
+        return [_word(word) for word in (*self.prefix, STRONGROOM, *words)]
+
+    def environment(self) -> dict[bytes, bytes]:
+        clean = {name: value for name, value in os.environb.items() if b"STRONGROOM" not in name}
+        return clean | {os.fsencode(name): os.fsencode(value) for name, value in self.env.items()}
+
+    def with_env(self, **env: str | bytes) -> Program:
+        return Program(self.folder, self.prefix, {**self.env, **env})
+
+    def under(self, *prefix: Word) -> Program:
+        return Program(self.folder, (*prefix, *self.prefix), self.env)
+
+    def on_terminal(
+        self,
+        *words: Word,
+        replies: Sequence[tuple[bytes, bytes]] = (),
+        piped: Sequence[int] = (),
+    ) -> Run:
+        """Run on a pseudo-terminal of its own; err is what the terminal showed.
+
+        replies: (words to wait for, what is then typed). piped: descriptors that are no terminal:
+        0 is empty, what comes out of 1 is returned.
+        """
+        ours, theirs = pty.openpty()
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-c", _ON_TERMINAL, os.ttyname(theirs), *self.command(*words)],
+                cwd=self.folder,
+                env={**self.environment(), b"TERM": b"xterm", b"COLUMNS": b"200"},
+                stdin=subprocess.DEVNULL if 0 in piped else theirs,
+                stdout=subprocess.PIPE if 1 in piped else theirs,
+                stderr=theirs,
+                start_new_session=True,
+            )
+            os.close(theirs)
+            shown = _talk(ours, replies)
+            out = b"" if process.stdout is None else process.stdout.read()
+            return Run(process.wait(PATIENCE), out, shown.decode(errors="replace"))
+        finally:
+            os.close(ours)
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _talk(terminal: int, replies: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Read until nobody holds the other end, typing when asked."""
+    shown, answered = b"", 0
+    waiting = list(replies)
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if not select.select([terminal], [], [], 1)[0]:
+            continue
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:  # Linux says EIO when the last holder has gone
+            break
+        if not piece:
+            break
+        shown += piece
+        if waiting and waiting[0][0] in shown[answered:]:
+            answered = len(shown)
+            os.write(terminal, waiting.pop(0)[1])
+    return shown
+
+
+def _word(word: Word) -> str | bytes:
+    return word if isinstance(word, str | bytes) else str(word)

@@ -1,0 +1,147 @@
+"""What `import strongroom` offers, and what it costs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import json
+import subprocess
+import sys
+import typing
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import strongroom
+
+NAMES = [
+    "CancelledError",
+    "Credential",
+    "DamagedError",
+    "IncompleteError",
+    "InvalidKeyError",
+    "KdfParameters",
+    "LimitError",
+    "Password",
+    "Progress",
+    "Result",
+    "RootKey",
+    "ScrubResult",
+    "SealedInfo",
+    "SourceError",
+    "StrongroomError",
+    "TargetError",
+    "TargetExistsError",
+    "UnsupportedError",
+    "UsageError",
+    "WrongKeyError",
+    "inspect_file",
+    "open_bytes",
+    "open_file",
+    "scrub",
+    "seal_bytes",
+    "seal_file",
+]
+ALIASES = {"Credential", "Progress"}
+
+
+def imported_for_type_checkers() -> dict[str, str]:
+    """Name to module, from the TYPE_CHECKING block."""
+    tree = ast.parse(Path(strongroom.__file__).read_text("utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    found = {}
+    for node in block.body:
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            assert alias.asname == alias.name
+            found[alias.name] = node.module
+    return found
+
+
+def test_the_public_names_are_exactly_these() -> None:
+    assert sorted(NAMES) == strongroom.__all__
+
+
+def test_type_checkers_see_what_runs() -> None:
+    homes = {name: f"strongroom.{home}" for name, home in strongroom._HOME.items()}
+    assert imported_for_type_checkers() == homes
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_is_what_its_module_defines(name: str) -> None:
+    home = importlib.import_module(f"strongroom.{strongroom._HOME[name]}")
+    assert getattr(strongroom, name) is getattr(home, name)
+    assert name in dir(strongroom)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - ALIASES))
+def test_a_public_name_has_a_docstring_of_its_own(name: str) -> None:
+    value = getattr(strongroom, name)
+    assert value.__module__.startswith("strongroom.")
+    doc = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+    assert doc
+    assert not doc.startswith(f"{name}(")  # what dataclass writes when nobody did
+
+
+@pytest.mark.parametrize("name", ["RootKey", "Password", "KdfParameters"])
+def test_public_methods_have_docstrings(name: str) -> None:
+    members = vars(getattr(strongroom, name)).items()
+    public = [member for key, member in members if not key.startswith("_") and callable(member)]
+    assert all(inspect.getdoc(member) for member in public)
+
+
+@pytest.mark.parametrize("name", ["seal_file", "open_file", "scrub", "seal_bytes", "open_bytes"])
+def test_options_of_public_functions_are_keyword_only(name: str) -> None:
+    parameters = inspect.signature(getattr(strongroom, name)).parameters.values()
+    positional = [p for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    assert len(positional) <= 2
+    assert all(p.default is inspect.Parameter.empty for p in positional)
+
+
+def test_aliases_are_types() -> None:
+    assert typing.get_args(strongroom.Credential) == (strongroom.RootKey, strongroom.Password)
+    assert typing.get_args(strongroom.Progress) == ([int, int], None)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'unseal'"):
+        _ = strongroom.unseal
+
+
+def test_the_version_is_the_packages() -> None:
+    assert strongroom.__version__ == version("strongroom")
+
+
+LOADED = """
+import json, sys
+sys.argv = ["strongroom", *sys.argv[1:]]
+{}
+print(json.dumps(sorted(sys.modules)))
+"""
+VERSION = """
+from strongroom.cli import main
+try:
+    main()
+except SystemExit as ending:
+    assert not ending.code
+"""
+
+
+def loaded(statements: str, *words: str) -> set[str]:
+    code = LOADED.format(statements)
+    run = [sys.executable, "-c", code, *words]
+    done = subprocess.run(run, capture_output=True, check=True, text=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = {"cryptography", "rich", "click", "cffi", "strongroom._native", "strongroom._core"}
+    assert not loaded("import strongroom") & heavy
+
+
+def test_asking_for_the_version_loads_nothing_heavy() -> None:
+    heavy = {"cryptography", "rich", "cffi", "strongroom._native", "strongroom._core"}
+    assert not loaded(VERSION, "--version") & heavy
+    assert "click" in loaded(VERSION, "--version")
