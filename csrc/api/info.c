@@ -84,6 +84,8 @@ const char *srm_status_text(int status) {
         return "unsupported version, suite, type, flag or envelope";
     case SRM_ELIMIT:
         return "too long";
+    case SRM_ECHANGED:
+        return "it became shorter while it was read";
     }
     return "unknown status";
 }

@@ -2,7 +2,7 @@
 #include "base/bytes.h"
 #include "segment/header.h"
 #include "segment/layout.h"
-#include "segment/reader.h"
+#include "segment/peek.h"
 
 #define WAIT_MS_MAX 60000
 
@@ -32,16 +32,17 @@ srm_status srm_seal_start(
 }
 
 srm_status srm_open_start(const uint8_t header[4096], const uint8_t session_key[32],
-    srm_source source, srm_sink sink, srm_job **out) {
+    srm_source source, srm_sink sink, uint32_t threads, srm_job **out) {
     if (out == NULL)
         return SRM_EINVAL;
     *out = NULL;
     if (header == NULL || session_key == NULL || !source_is_sound(&source) || !sink_is_sound(&sink))
         return SRM_EINVAL;
-    return stream_open(header, session_key, source, sink, out);
+    return stream_open(header, session_key, source, sink, threads, out);
 }
 
-srm_status srm_scrub_start(const uint8_t header[4096], srm_source source, srm_job **out) {
+srm_status srm_scrub_start(
+    const uint8_t header[4096], srm_source source, uint32_t threads, srm_job **out) {
     if (out == NULL)
         return SRM_EINVAL;
     *out = NULL;
@@ -49,7 +50,7 @@ srm_status srm_scrub_start(const uint8_t header[4096], srm_source source, srm_jo
         return SRM_EINVAL;
     srm_header_info info;
     srm_status status = header_parse(header, &info);
-    return status == SRM_OK ? stream_scrub(header, source, out) : status;
+    return status == SRM_OK ? stream_scrub(header, source, threads, out) : status;
 }
 
 srm_status srm_job_wait(srm_job *job, int32_t timeout_ms) {
@@ -96,5 +97,5 @@ srm_status srm_stream_raw_len(const uint8_t header[4096], const uint8_t session_
     if (mem_len < SRM_TRAILER_LEN || layout_of_length(mem_len - SRM_TRAILER_LEN, &l) != SRM_OK)
         return SRM_EDAMAGED;
     const uint8_t *stored = mem + (l.frame_count - 1) * SRM_FRAME_LEN;
-    return reader_raw_len(header, session_key, l.frame_count - 1, stored, l.last_len, raw_len);
+    return peek_raw_len(header, session_key, l.frame_count - 1, stored, l.last_len, raw_len);
 }

@@ -12,8 +12,6 @@
 struct compressor {
     int level;
     ZSTD_CCtx *zstd;
-    uint8_t *stored; /* bound bytes */
-    size_t bound;
     decompressor *checker;
     uint8_t *checked; /* SRM_CHUNK_LEN bytes */
 };
@@ -27,11 +25,8 @@ void compressor_free(compressor *c) {
         return;
     ZSTD_freeCCtx(c->zstd);
     decompressor_free(c->checker);
-    if (c->stored != NULL)
-        wipe(c->stored, c->bound);
     if (c->checked != NULL)
         wipe(c->checked, SRM_CHUNK_LEN);
-    free(c->stored);
     free(c->checked);
     free(c);
 }
@@ -45,11 +40,9 @@ srm_status compressor_new(int level, compressor **out) {
         return SRM_ENOMEM;
     srm_status status = SRM_ENOMEM;
     c->level = level;
-    c->bound = ZSTD_compressBound(SRM_CHUNK_LEN);
     c->zstd = ZSTD_createCCtx();
-    c->stored = malloc(c->bound);
     c->checked = malloc(SRM_CHUNK_LEN);
-    if (c->zstd == NULL || c->stored == NULL || c->checked == NULL)
+    if (c->zstd == NULL || c->checked == NULL)
         goto done;
     status = decompressor_new(&c->checker);
     if (status != SRM_OK)
@@ -61,12 +54,17 @@ done:
     return status;
 }
 
+size_t compressor_bound(void) {
+    return ZSTD_compressBound(SRM_CHUNK_LEN);
+}
+
 /* Compressed length, or 0 if zstd failed. */
-static size_t compress(compressor *c, int level, const uint8_t *raw, size_t raw_len) {
+static size_t compress(
+    compressor *c, int level, const uint8_t *raw, size_t raw_len, uint8_t *stored) {
     if (ZSTD_isError(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, level)) ||
         ZSTD_isError(ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_windowLog, WINDOW_LOG)))
         return 0;
-    size_t len = ZSTD_compress2(c->zstd, c->stored, c->bound, raw, raw_len);
+    size_t len = ZSTD_compress2(c->zstd, stored, compressor_bound(), raw, raw_len);
     return ZSTD_isError(len) ? 0 : len;
 }
 
@@ -74,7 +72,8 @@ static bool saves_enough(size_t stored_len, size_t raw_len) {
     return stored_len <= raw_len - raw_len / 33 - 1;
 }
 
-static bool worth_trying(compressor *c, const uint8_t *raw, size_t raw_len, bool is_media) {
+static bool worth_trying(compressor *c, const uint8_t *raw, size_t raw_len, bool is_media,
+    uint8_t *scratch) {
     switch (probe_chunk(raw, raw_len, is_media)) {
     case PROBE_RAW:
         return false;
@@ -85,29 +84,27 @@ static bool worth_trying(compressor *c, const uint8_t *raw, size_t raw_len, bool
     }
     if (raw_len <= 4 * TRIAL_LEN)
         return true; /* a trial would cost a quarter of the work or more */
-    size_t trial = compress(c, 1, raw + (raw_len - TRIAL_LEN) / 2, TRIAL_LEN);
+    size_t trial = compress(c, 1, raw + (raw_len - TRIAL_LEN) / 2, TRIAL_LEN, scratch);
     return trial != 0 && saves_enough(trial, TRIAL_LEN);
 }
 
 srm_status compressor_try(compressor *c, const uint8_t *raw, size_t raw_len, bool is_media,
-    const uint8_t **stored, size_t *stored_len) {
-    *stored = NULL;
+    uint8_t *stored, size_t *stored_len) {
     *stored_len = 0;
     if (raw_len == 0 || raw_len > SRM_CHUNK_LEN)
         return SRM_EINVAL;
-    if (c->level == 0 || !worth_trying(c, raw, raw_len, is_media))
+    if (c->level == 0 || !worth_trying(c, raw, raw_len, is_media, stored))
         return SRM_OK;
-    size_t len = compress(c, c->level, raw, raw_len);
+    size_t len = compress(c, c->level, raw, raw_len, stored);
     if (len == 0)
         return SRM_ECODEC;
     if (!saves_enough(len, raw_len))
         return SRM_OK;
-    srm_status status = decompressor_run(c->checker, c->stored, len, c->checked, raw_len);
+    srm_status status = decompressor_run(c->checker, stored, len, c->checked, raw_len);
     if (status != SRM_OK)
         return status == SRM_EDAMAGED ? SRM_ECODEC : status;
     if (memcmp(c->checked, raw, raw_len) != 0)
         return SRM_ECODEC;
-    *stored = c->stored;
     *stored_len = len;
     return SRM_OK;
 }

@@ -14,12 +14,14 @@ typedef struct decompressor decompressor;
 SRM_MUST_USE srm_status compressor_new(int level, compressor **out);
 void compressor_free(compressor *c);
 
-/* Compress raw (1 to SRM_CHUNK_LEN bytes) if that saves at least 3 %; checks that the result
- * decompresses to raw before it says so. is_media: see probe_chunk.
- * *stored: NULL if raw is to be stored as it is, else the compressor's own memory, good until
- * its next call. SRM_ECODEC: the check failed. */
+/* Bytes that compressor_try may write. */
+size_t compressor_bound(void);
+
+/* Compress raw (1 to SRM_CHUNK_LEN bytes) into stored (compressor_bound() bytes) if that saves at
+ * least 3 %; checks that the result decompresses to raw before it says so. is_media: see
+ * probe_chunk. *stored_len: 0 if raw is to be stored as it is. SRM_ECODEC: the check failed. */
 SRM_MUST_USE srm_status compressor_try(compressor *c, const uint8_t *raw, size_t raw_len,
-    bool is_media, const uint8_t **stored, size_t *stored_len);
+    bool is_media, uint8_t *stored, size_t *stored_len);
 
 SRM_MUST_USE srm_status decompressor_new(decompressor **out);
 void decompressor_free(decompressor *d);

@@ -3,8 +3,13 @@
 #include "base/bytes.h"
 #include "crypto/provider.h"
 
+#include <blake3.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
+
+/* Small enough that what is sealed is still in the second-level cache when it is hashed. */
+#define STEP_LEN ((size_t)65536)
 
 struct aead {
     EVP_CIPHER_CTX *seal;
@@ -43,45 +48,93 @@ done:
     return status;
 }
 
+srm_status aead_copy(const aead *a, aead **out) {
+    *out = NULL;
+    aead *copy = calloc(1, sizeof *copy);
+    if (copy == NULL)
+        return SRM_ENOMEM;
+    copy->seal = EVP_CIPHER_CTX_new();
+    copy->open = EVP_CIPHER_CTX_new();
+    if (copy->seal == NULL || copy->open == NULL || EVP_CIPHER_CTX_copy(copy->seal, a->seal) != 1 ||
+        EVP_CIPHER_CTX_copy(copy->open, a->open) != 1) {
+        aead_free(copy);
+        return SRM_ECRYPTO;
+    }
+    *out = copy;
+    return SRM_OK;
+}
+
+/* Seal one piece and hash what comes out, in steps that stay in cache. */
+static bool seal_piece(
+    EVP_CIPHER_CTX *ctx, blake3_hasher *hasher, const aead_piece *piece, uint8_t *out) {
+    for (size_t done = 0; done < piece->len;) {
+        size_t step = min_size(STEP_LEN, piece->len - done);
+        int len = 0;
+        if (EVP_EncryptUpdate(ctx, out + done, &len, piece->data + done, (int)step) != 1)
+            return false;
+        blake3_hasher_update(hasher, out + done, step);
+        done += step;
+    }
+    return true;
+}
+
 srm_status aead_seal(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
-    size_t aad_len, const aead_piece *pieces, size_t piece_count, uint8_t *out) {
+    size_t aad_len, const aead_piece *pieces, size_t piece_count, uint8_t *out,
+    uint8_t digest[SRM_DIGEST_LEN]) {
     int len = 0;
+    blake3_hasher hasher;
     if (aad_len > INT_MAX)
         return SRM_EINVAL;
     if (EVP_EncryptInit_ex2(a->seal, NULL, NULL, nonce, NULL) != 1 ||
         EVP_EncryptUpdate(a->seal, NULL, &len, aad, (int)aad_len) != 1)
         return SRM_ECRYPTO;
+    blake3_hasher_init(&hasher);
     for (size_t i = 0; i < piece_count; i++) {
-        if (pieces[i].len == 0)
-            continue;
-        if (pieces[i].len > INT_MAX)
-            return SRM_EINVAL;
-        if (EVP_EncryptUpdate(a->seal, out, &len, pieces[i].data, (int)pieces[i].len) != 1)
+        if (!seal_piece(a->seal, &hasher, &pieces[i], out))
             return SRM_ECRYPTO;
-        out += len;
+        out += pieces[i].len;
     }
     if (EVP_EncryptFinal_ex(a->seal, out, &len) != 1 ||
         EVP_CIPHER_CTX_ctrl(a->seal, EVP_CTRL_AEAD_GET_TAG, SRM_TAG_LEN, out) != 1)
         return SRM_ECRYPTO;
+    blake3_hasher_update(&hasher, out, SRM_TAG_LEN);
+    blake3_hasher_finalize(&hasher, digest, SRM_DIGEST_LEN);
     return SRM_OK;
 }
 
+/* Hash and decrypt step by step; the plaintext is not to be trusted yet. */
+static bool open_steps(
+    EVP_CIPHER_CTX *ctx, blake3_hasher *hasher, const uint8_t *in, size_t in_len, uint8_t *out) {
+    for (size_t done = 0; done < in_len;) {
+        size_t step = min_size(STEP_LEN, in_len - done);
+        int len = 0;
+        blake3_hasher_update(hasher, in + done, step);
+        if (EVP_DecryptUpdate(ctx, out + done, &len, in + done, (int)step) != 1)
+            return false;
+        done += step;
+    }
+    return true;
+}
+
 srm_status aead_open(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
-    size_t aad_len, const uint8_t *in, size_t in_len, uint8_t *out) {
+    size_t aad_len, const uint8_t *in, size_t in_len, uint8_t *out,
+    uint8_t digest[SRM_DIGEST_LEN]) {
     if (in_len < SRM_TAG_LEN || in_len > INT_MAX || aad_len > INT_MAX)
         return SRM_EINVAL;
     size_t out_len = in_len - SRM_TAG_LEN;
     uint8_t tag[SRM_TAG_LEN];
     memcpy(tag, in + out_len, sizeof tag); /* the ctrl wants it writable */
     int len = 0;
+    blake3_hasher hasher;
     srm_status status = SRM_ECRYPTO;
-    if (EVP_DecryptInit_ex2(a->open, NULL, NULL, nonce, NULL) != 1 ||
-        EVP_DecryptUpdate(a->open, NULL, &len, aad, (int)aad_len) != 1 ||
-        (out_len > 0 && EVP_DecryptUpdate(a->open, out, &len, in, (int)out_len) != 1) ||
-        EVP_CIPHER_CTX_ctrl(a->open, EVP_CTRL_AEAD_SET_TAG, SRM_TAG_LEN, tag) != 1)
-        goto done;
-    status = EVP_DecryptFinal_ex(a->open, tag, &len) == 1 ? SRM_OK : SRM_EAUTH;
-done:
+    blake3_hasher_init(&hasher);
+    if (EVP_DecryptInit_ex2(a->open, NULL, NULL, nonce, NULL) == 1 &&
+        EVP_DecryptUpdate(a->open, NULL, &len, aad, (int)aad_len) == 1 &&
+        open_steps(a->open, &hasher, in, out_len, out) &&
+        EVP_CIPHER_CTX_ctrl(a->open, EVP_CTRL_AEAD_SET_TAG, SRM_TAG_LEN, tag) == 1)
+        status = EVP_DecryptFinal_ex(a->open, tag, &len) == 1 ? SRM_OK : SRM_EAUTH;
+    blake3_hasher_update(&hasher, in + out_len, SRM_TAG_LEN);
+    blake3_hasher_finalize(&hasher, digest, SRM_DIGEST_LEN);
     if (status != SRM_OK)
         wipe(out, out_len);
     return status;

@@ -14,20 +14,25 @@ typedef struct aead aead;
 SRM_MUST_USE srm_status aead_new(const uint8_t key[SRM_KEY_LEN], aead **out);
 void aead_free(aead *a);
 
+/* The same key for another thread. The caller frees *out. */
+SRM_MUST_USE srm_status aead_copy(const aead *a, aead **out);
+
 /* Plaintext in up to a few pieces, sealed as if it were one. */
 typedef struct aead_piece {
     const uint8_t *data;
     size_t len;
 } aead_piece;
 
-/* out: the pieces' lengths plus SRM_TAG_LEN bytes; may not overlap them. Whatever this returns,
- * the nonce counts as used. */
+/* out: the pieces' lengths plus SRM_TAG_LEN bytes; may not overlap them. digest: BLAKE3 of out,
+ * taken step by step while it is in cache. Whatever this returns, the nonce counts as used. */
 SRM_MUST_USE srm_status aead_seal(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
-    size_t aad_len, const aead_piece *pieces, size_t piece_count, uint8_t *out);
+    size_t aad_len, const aead_piece *pieces, size_t piece_count, uint8_t *out,
+    uint8_t digest[SRM_DIGEST_LEN]);
 
-/* in: in_len bytes, tag included. out: in_len - SRM_TAG_LEN bytes, zeroed unless SRM_OK.
- * SRM_EAUTH: the tag does not match. */
+/* in: in_len bytes, tag included. out: in_len - SRM_TAG_LEN bytes, zeroed unless SRM_OK; may be
+ * in itself. digest: BLAKE3 of in. SRM_EAUTH: the tag does not match. */
 SRM_MUST_USE srm_status aead_open(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
-    size_t aad_len, const uint8_t *in, size_t in_len, uint8_t *out);
+    size_t aad_len, const uint8_t *in, size_t in_len, uint8_t *out,
+    uint8_t digest[SRM_DIGEST_LEN]);
 
 #endif

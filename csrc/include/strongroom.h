@@ -34,7 +34,8 @@ typedef enum srm_status {
     SRM_EDAMAGED = 9,      /* stored bytes contradict the format */
     SRM_EAUTH = 10,        /* stored bytes fail their tag, MAC or commitment */
     SRM_EUNSUPPORTED = 11, /* unknown version, suite, type, flag or envelope */
-    SRM_ELIMIT = 12        /* longer than a segment or the given memory can hold */
+    SRM_ELIMIT = 12,       /* longer than a segment or the given memory can hold */
+    SRM_ECHANGED = 13      /* the input became shorter while it was read */
 } srm_status;
 
 /* Where in a segment something failed. */
@@ -108,15 +109,16 @@ SRM_MUST_USE srm_status srm_header_parse(const uint8_t header[4096], srm_header_
 
 /* ---- Jobs -------------------------------------------------------------------------------- */
 
-/* Bytes come from a file descriptor, read in order from its position, or (fd = -1) memory. */
+/* Bytes come from a file descriptor, from its position on, or (fd = -1) memory. */
 typedef struct srm_source {
     int fd;
     const uint8_t *mem;
     size_t mem_len;
 } srm_source;
 
-/* Bytes go to a file descriptor, written in order at its position, or (fd = -1) memory.
- * More than mem_cap bytes: SRM_ELIMIT. */
+/* Bytes go to a file descriptor, from its position on, or (fd = -1) memory. More than mem_cap
+ * bytes: SRM_ELIMIT. A regular file is written at offsets, in no particular order, and left at
+ * the end; what a failed job wrote holds gaps. */
 typedef struct srm_sink {
     int fd;
     uint8_t *mem;
@@ -127,6 +129,7 @@ typedef struct srm_seal_options {
     uint32_t type; /* 1 stream */
     int32_t level; /* 0 (raw) to SRM_LEVEL_MAX */
     int32_t pad;   /* 1: hide the length (Padme); 0: pad to 4096 only */
+    uint32_t threads; /* 0: as many as there are processors */
     uint8_t repo_id[32];
     uint8_t session_id[16];
     uint8_t session_key[32];
@@ -148,7 +151,7 @@ typedef struct srm_failure {
     uint64_t frame;   /* the frame in hand, counted from 0 */
 } srm_failure;
 
-/* One seal, open or scrub, running on a thread of its own. The thread that started a job waits
+/* One seal, open or scrub, running on threads of its own. The thread that started a job waits
  * on it and frees it; srm_job_cancel and srm_job_progress may be called from any thread while it
  * is alive. Descriptors and memory given to a job stay the caller's, and must live and stay
  * untouched until srm_job_free returns. After a fork only the parent may use a job. */
@@ -162,11 +165,11 @@ SRM_MUST_USE srm_status srm_seal_start(
  * sink frame by frame, each after its tag verified: only SRM_OK means it is complete.
  * SRM_EAUTH at SRM_AT_HEADER: session_key is not this segment's, or the header was altered. */
 SRM_MUST_USE srm_status srm_open_start(const uint8_t header[4096], const uint8_t session_key[32],
-    srm_source source, srm_sink sink, srm_job **out);
+    srm_source source, srm_sink sink, uint32_t threads, srm_job **out);
 
 /* Recompute the Merkle root of a stream without a key and hold it against its trailer. */
 SRM_MUST_USE srm_status srm_scrub_start(
-    const uint8_t header[4096], srm_source source, srm_job **out);
+    const uint8_t header[4096], srm_source source, uint32_t threads, srm_job **out);
 
 /* Wait up to timeout_ms milliseconds (0 to 60,000). SRM_RUNNING: not done yet; otherwise how the
  * job ended. Waits out its time whatever signals arrive. */

@@ -1,23 +1,26 @@
-/* Stored frames cut from an input that follows a header. Only at the end of the input does it
- * show which frame is the last: a frame is not the last while more than a trailer follows it. */
+/* A stream's frames in a source, header taken off. Where the length is known, so is every frame's
+ * place. On a pipe a frame is not the last while more than a trailer follows it. */
 #ifndef PIPELINE_FRAMES_H
 #define PIPELINE_FRAMES_H
 
 #include "pipeline/io.h"
+#include "segment/layout.h"
 
 typedef struct frames {
-    input in;
-    uint8_t *buffer;
-    size_t have; /* bytes in the buffer */
-    size_t used; /* bytes of it that the last call handed out */
+    input source;
+    layout layout; /* frame_count LEN_UNKNOWN on a pipe, until its end */
+    uint8_t trailer[SRM_TRAILER_LEN];
+    uint8_t *ahead; /* a pipe's next bytes */
+    size_t ahead_len;
 } frames;
 
-SRM_MUST_USE srm_status frames_begin(frames *f, srm_source source);
+/* Reads the trailer where that can be done at once. SRM_EDAMAGED: cut off, or not the end. */
+SRM_MUST_USE srm_status frames_begin(frames *f, job_control *control, srm_source source);
 
-/* The next frame, in the window's memory until the next call. With the last one comes
- * *trailer, else NULL. SRM_EDAMAGED: the input was cut off, or goes on after the trailer. */
-SRM_MUST_USE srm_status frames_next(
-    frames *f, job_control *control, const uint8_t **stored, size_t *len, const uint8_t **trailer);
+/* Frame `index`, of *len bytes: in memory, or read into buffer (SRM_FRAME_LEN bytes). On a pipe
+ * frames are asked for in order, by one thread at a time. After the last came, the trailer is here. */
+SRM_MUST_USE srm_status frames_read(frames *f, job_control *control, uint64_t index,
+    uint8_t *buffer, const uint8_t **stored, size_t *len, bool *last);
 
 /* Also for one that was only zeroed. */
 void frames_free(frames *f);

@@ -1,74 +1,363 @@
+/* Opening, on all cores. Every worker does whatever is next: take the next piece out of the frame
+ * that is parsed, and decompress and write it, or read and open a further frame. Frames may be
+ * opened, and pieces written to a file, in any order; parsing and, on a pipe, reading and writing
+ * keep theirs, each a role that one worker has at a time. What fails shows when its turn to be
+ * parsed has come, so that the first damage is the one that is named, and a pipe gets all before it. */
+#include "base/bytes.h"
+#include "codec/zstd.h"
+#include "pipeline/buffers.h"
 #include "pipeline/frames.h"
 #include "pipeline/stream.h"
-#include "segment/reader.h"
+#include "segment/frame.h"
+#include "segment/parser.h"
+#include "segment/root.h"
+#include "threads/crew.h"
 
+#include <pthread.h>
 #include <stdlib.h>
+
+typedef enum slot_state { SLOT_FREE, SLOT_OPENING, SLOT_OPENED, SLOT_DRAINED } slot_state;
+
+/* A frame on its way. */
+typedef struct frame_slot {
+    slot_state state;
+    srm_status status; /* of opening it */
+    bool last;
+    bool begun;         /* its pieces are being taken out */
+    unsigned in_use;    /* pieces of it in hand */
+    uint8_t *buffer;    /* SRM_FRAME_LEN bytes: as stored, then plaintext */
+    size_t stored_len;
+    uint8_t digest[SRM_DIGEST_LEN];
+} frame_slot;
+
+typedef struct worker {
+    segment_keys keys;
+    decompressor *codec;
+    uint8_t *raw; /* SRM_CHUNK_LEN bytes, made when first needed */
+} worker;
 
 typedef struct open_work {
     frames frames;
-    output out;
-    reader *reader;
+    output sink;
+    job_control *control;
+    srm_source source;
+    uint32_t threads;
+    uint8_t header[SRM_HEADER_LEN];
+    segment_keys keys;
+    unsigned worker_count;
+    worker *workers;
+    unsigned slot_count;
+    frame_slot *slots;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* Under lock: */
+    srm_status status;
+    uint64_t next_read;
+    bool reading; /* a role: the next bytes of a pipe */
+    uint64_t next_parse;
+    bool parsing; /* a role: the parser, and the root */
+    parser *parser;
+    buffers spares;
+    root_builder root;
+    bool parsed;      /* the last frame is drained */
+    unsigned writing; /* pieces in hand */
+    uint64_t next_piece;
+    uint64_t next_write; /* piece, where the sink takes them in order */
 } open_work;
 
-static void open_release(void *argument) {
-    open_work *work = argument;
-    frames_free(&work->frames);
-    output_end(&work->out);
-    reader_free(work->reader);
-    free(work);
+/* --- under lock --- */
+
+static void stop(open_work *w, srm_status status) {
+    if (w->status == SRM_OK)
+        w->status = status;
 }
 
-/* Open one frame and pass on all that comes out of it. */
-static srm_status open_frame(
-    open_work *work, job_control *control, const uint8_t *stored, size_t len, bool last) {
-    const uint8_t *data = NULL;
-    size_t data_len = 0;
-    srm_status status = reader_feed(work->reader, stored, len, last);
-    while (status == SRM_OK) {
-        status = reader_next(work->reader, &data, &data_len);
-        if (status != SRM_OK || data_len == 0)
-            break;
-        status = output_write(&work->out, control, data, data_len);
+static frame_slot *slot_of(open_work *w, uint64_t index) {
+    return &w->slots[index % w->slot_count];
+}
+
+static bool is_done(const open_work *w) {
+    return w->parsed && w->writing == 0;
+}
+
+static bool may_parse(open_work *w) {
+    if (w->parsing || w->parsed || slot_of(w, w->next_parse)->state != SLOT_OPENED)
+        return false;
+    if (parser_hungry(w->parser)) {
+        srm_status status;
+        uint8_t *buffer = buffers_take(&w->spares, &status);
+        if (buffer == NULL) {
+            stop(w, status);
+            return false;
+        }
+        parser_feed(w->parser, buffer);
     }
+    return true;
+}
+
+static bool may_read(open_work *w) {
+    return !w->reading && w->next_read < w->frames.layout.frame_count &&
+           slot_of(w, w->next_read)->state == SLOT_FREE;
+}
+
+static void free_if_unused(frame_slot *slot) {
+    if (slot->state == SLOT_DRAINED && slot->in_use == 0) {
+        slot->state = SLOT_FREE;
+        slot->begun = false;
+    }
+}
+
+/* --- without the lock --- */
+
+static srm_status decompress(
+    open_work *w, worker *me, const parsed_piece *piece, const uint8_t **data) {
+    uint8_t *out = NULL;
+    srm_status status = output_memory(&w->sink, w->control, piece->raw_off, piece->raw_len, &out);
+    if (status == SRM_OK && out == NULL) {
+        if (me->raw == NULL)
+            me->raw = malloc(SRM_CHUNK_LEN);
+        out = me->raw;
+        status = out == NULL ? SRM_ENOMEM : SRM_OK;
+    }
+    if (status == SRM_OK && me->codec == NULL)
+        status = decompressor_new(&me->codec);
+    if (status == SRM_OK)
+        status = decompressor_run(me->codec, piece->data, piece->len, out, piece->raw_len);
+    *data = out;
+    return status;
+}
+
+/* Add a frame's digest to the root and hand its plaintext to the parser. */
+static srm_status begin_frame(open_work *w, frame_slot *slot) {
+    if (slot->status != SRM_OK)
+        return job_fail_at(w->control, slot->status, SRM_AT_FRAME, w->next_parse);
+    slot->begun = true;
+    srm_status status = root_add(&w->root, slot->digest, slot->stored_len, slot->last);
+    if (status == SRM_OK)
+        status = parser_frame(
+            w->parser, slot->buffer, slot->stored_len - SRM_TAG_LEN, slot->last);
+    return status;
+}
+
+/* --- each of these has the lock when it is called and when it returns, not in between --- */
+
+static srm_status write_in_turn(
+    open_work *w, uint64_t number, const uint8_t *data, size_t len) {
+    while (w->next_write != number && w->status == SRM_OK)
+        pthread_cond_wait(&w->changed, &w->lock);
+    if (w->status != SRM_OK)
+        return w->status;
+    pthread_mutex_unlock(&w->lock);
+    srm_status status = output_write_next(&w->sink, w->control, data, len);
+    pthread_mutex_lock(&w->lock);
+    w->next_write++;
+    return status;
+}
+
+static void write_piece(open_work *w, worker *me, frame_slot *slot, const parsed_piece *piece) {
+    uint64_t number = w->next_piece++;
+    uint64_t frame = w->next_parse;
+    const uint8_t *data = piece->data;
+    srm_status status = SRM_OK;
+    w->writing++;
+    slot->in_use++;
+    pthread_cond_broadcast(&w->changed); /* the parser is free */
+    pthread_mutex_unlock(&w->lock);
+    if (piece->zstd) {
+        status = decompress(w, me, piece, &data);
+        if (status == SRM_EDAMAGED)
+            status = job_fail_at(w->control, status, SRM_AT_RECORD, frame);
+    }
+    if (status == SRM_OK && !w->sink.in_order)
+        status = output_write_at(&w->sink, w->control, piece->raw_off, data, piece->raw_len);
+    pthread_mutex_lock(&w->lock);
+    if (status == SRM_OK && w->sink.in_order)
+        status = write_in_turn(w, number, data, piece->raw_len);
+    buffers_return(&w->spares, piece->buffer);
+    slot->in_use--;
+    free_if_unused(slot);
+    w->writing--;
+    if (status != SRM_OK)
+        stop(w, status);
+}
+
+static void parse_next(open_work *w, worker *me) {
+    frame_slot *slot = slot_of(w, w->next_parse);
+    parsed_piece piece = {0};
+    w->parsing = true;
+    pthread_mutex_unlock(&w->lock);
+    srm_status status = slot->begun ? SRM_OK : begin_frame(w, slot);
+    if (status == SRM_OK)
+        status = parser_next(w->parser, &piece);
+    pthread_mutex_lock(&w->lock);
+    w->parsing = false;
+    if (status != SRM_OK) {
+        status = job_fail_at(w->control, status, parser_place(w->parser), w->next_parse);
+        w->parsing = true; /* nobody else tries; what came before is still written */
+        while (w->writing > 0 && w->status == SRM_OK)
+            pthread_cond_wait(&w->changed, &w->lock);
+        stop(w, status);
+    } else if (piece.len > 0) {
+        write_piece(w, me, slot, &piece);
+    } else {
+        slot->state = SLOT_DRAINED;
+        w->parsed = slot->last;
+        w->next_parse++;
+        free_if_unused(slot);
+    }
+}
+
+static void open_next(open_work *w, worker *me) {
+    uint64_t index = w->next_read++;
+    frame_slot *slot = slot_of(w, index);
+    bool piped = w->frames.source.len == LEN_UNKNOWN;
+    const uint8_t *stored = NULL;
+    slot->state = SLOT_OPENING;
+    w->reading = piped;
+    pthread_mutex_unlock(&w->lock);
+    if (slot->buffer == NULL)
+        slot->buffer = malloc(SRM_FRAME_LEN);
+    srm_status status = slot->buffer == NULL
+                            ? SRM_ENOMEM
+                            : frames_read(&w->frames, w->control, index, slot->buffer, &stored,
+                                  &slot->stored_len, &slot->last);
+    if (piped) {
+        pthread_mutex_lock(&w->lock);
+        w->reading = false;
+        pthread_cond_broadcast(&w->changed);
+        pthread_mutex_unlock(&w->lock);
+    }
+    slot->status = SRM_OK;
+    if (status == SRM_OK)
+        slot->status = frame_open(&me->keys, index, slot->last, stored, slot->stored_len,
+            slot->buffer, slot->digest);
+    pthread_mutex_lock(&w->lock);
+    slot->state = SLOT_OPENED;
+    if (status != SRM_OK)
+        stop(w, status);
+}
+
+static void work_on(void *shared, unsigned number) {
+    open_work *w = shared;
+    worker *me = &w->workers[number];
+    pthread_mutex_lock(&w->lock);
+    while (w->status == SRM_OK && !is_done(w)) {
+        if (may_parse(w))
+            parse_next(w, me);
+        else if (may_read(w))
+            open_next(w, me);
+        else {
+            pthread_cond_wait(&w->changed, &w->lock);
+            continue;
+        }
+        pthread_cond_broadcast(&w->changed);
+    }
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* --- one thread again --- */
+
+static srm_status prepare(open_work *w) {
+    srm_status status = frames_begin(&w->frames, w->control, w->source);
+    if (status != SRM_OK)
+        return status;
+    w->worker_count = crew_size(w->threads, w->frames.layout.frame_count);
+    w->slot_count = w->worker_count + 2;
+    w->slots = calloc(w->slot_count, sizeof *w->slots);
+    w->workers = calloc(w->worker_count, sizeof *w->workers);
+    if (w->slots == NULL || w->workers == NULL)
+        return SRM_ENOMEM;
+    status = buffers_begin(&w->spares, SRM_CHUNK_LEN, w->worker_count + 1);
+    for (unsigned i = 0; status == SRM_OK && i < w->worker_count; i++)
+        status = segment_keys_copy(&w->keys, &w->workers[i].keys);
+    if (status == SRM_OK)
+        status = root_begin(&w->root, w->header);
+    if (status == SRM_OK)
+        status = parser_new(&w->keys, &w->parser);
+    return status;
+}
+
+static srm_status compare(open_work *w) {
+    srm_result *result = &w->control->result;
+    if (!parser_complete(w->parser))
+        return job_fail_at(w->control, SRM_EDAMAGED, SRM_AT_FOOTER, w->next_parse);
+    layout l = root_layout(&w->root);
+    srm_status status = root_end(&w->root, result->root);
+    if (status == SRM_OK)
+        status = trailer_check(w->frames.trailer, w->header, result->root, &l);
+    result->frames = l.frame_count;
+    result->raw_len = parser_raw_total(w->parser);
+    result->stored_len = layout_trailer_off(&l) + SRM_TRAILER_LEN;
     return status;
 }
 
 static srm_status open_body(void *argument, job_control *control) {
-    open_work *work = argument;
-    const uint8_t *stored = NULL;
-    const uint8_t *trailer = NULL;
-    size_t len = 0;
-    srm_status status = SRM_OK;
-    while (status == SRM_OK && trailer == NULL) {
-        status = frames_next(&work->frames, control, &stored, &len, &trailer);
-        if (status == SRM_OK)
-            status = open_frame(work, control, stored, len, trailer != NULL);
+    open_work *w = argument;
+    w->control = control;
+    srm_status status = prepare(w);
+    if (status == SRM_OK) {
+        crew_run(w->worker_count, work_on, w);
+        status = w->status;
     }
     if (status == SRM_OK)
-        status = reader_end(work->reader, trailer);
+        status = compare(w);
     if (status == SRM_OK) {
-        reader_result(work->reader, &control->result);
+        output_leave_at(&w->sink, control->result.raw_len);
         return SRM_OK;
     }
-    uint64_t frame = 0;
-    srm_place place = reader_place(work->reader, &frame);
-    control->failure.frame = frame;
-    return control->failure.status != SRM_OK ? status : job_fail(control, status, place, 0);
+    memset(&control->result, 0, sizeof control->result);
+    return job_fail(control, status, SRM_AT_TRAILER, 0);
 }
 
-srm_status stream_open(const uint8_t header[SRM_HEADER_LEN], const uint8_t session_key[SRM_KEY_LEN],
-    srm_source source, srm_sink sink, srm_job **out) {
+static void wipe_free(uint8_t *buffer, size_t len) {
+    if (buffer != NULL)
+        wipe(buffer, len);
+    free(buffer);
+}
+
+static void open_release(void *argument) {
+    open_work *w = argument;
+    for (unsigned i = 0; w->slots != NULL && i < w->slot_count; i++)
+        wipe_free(w->slots[i].buffer, SRM_FRAME_LEN);
+    for (unsigned i = 0; w->workers != NULL && i < w->worker_count; i++) {
+        segment_keys_wipe(&w->workers[i].keys);
+        decompressor_free(w->workers[i].codec);
+        wipe_free(w->workers[i].raw, SRM_CHUNK_LEN);
+    }
+    if (w->parser != NULL)
+        buffers_return(&w->spares, parser_surrender(w->parser));
+    parser_free(w->parser);
+    buffers_free(&w->spares);
+    root_free(&w->root);
+    frames_free(&w->frames);
+    segment_keys_wipe(&w->keys);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->changed);
+    output_end(&w->sink);
+    free(w->slots);
+    free(w->workers);
+    free(w);
+}
+
+srm_status stream_open(const uint8_t header[SRM_HEADER_LEN],
+    const uint8_t session_key[SRM_KEY_LEN], srm_source source, srm_sink sink, uint32_t threads,
+    srm_job **out) {
     *out = NULL;
-    open_work *work = calloc(1, sizeof *work);
-    if (work == NULL)
+    open_work *w = calloc(1, sizeof *w);
+    if (w == NULL)
         return SRM_ENOMEM;
-    output_begin(&work->out, sink);
-    srm_status status = frames_begin(&work->frames, source);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->changed, NULL);
+    output_begin(&w->sink, sink);
+    memcpy(w->header, header, SRM_HEADER_LEN);
+    w->source = source;
+    w->threads = threads;
+    srm_status status = header_unlock(header, session_key, &w->keys);
     if (status == SRM_OK)
-        status = reader_new(header, session_key, &work->reader);
-    if (status == SRM_OK)
-        status = job_start(open_body, open_release, work, out);
+        status = job_start(open_body, open_release, w, out);
     if (status != SRM_OK)
-        open_release(work);
+        open_release(w);
     return status;
 }

@@ -1,62 +1,146 @@
+/* Rebuilding a root without a key, on all cores: each worker reads and hashes the next frame. */
 #include "base/bytes.h"
 #include "pipeline/frames.h"
+#include "pipeline/leaves.h"
 #include "pipeline/stream.h"
-#include "segment/root.h"
+#include "threads/crew.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 typedef struct scrub_work {
     frames frames;
-    root_builder root;
+    job_control *control;
+    srm_source source;
+    uint32_t threads;
     uint8_t header[SRM_HEADER_LEN];
+    unsigned worker_count;
+    uint8_t **buffers; /* SRM_FRAME_LEN bytes for each worker */
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* Under lock: */
+    srm_status status;
+    uint64_t next_read;
+    bool reading; /* a role: the next bytes of a pipe */
+    leaves leaves;
 } scrub_work;
 
-static void scrub_release(void *argument) {
-    scrub_work *work = argument;
-    frames_free(&work->frames);
-    root_free(&work->root);
-    free(work);
+static bool may_read(const scrub_work *w) {
+    return !w->reading && w->next_read < w->frames.layout.frame_count &&
+           leaves_room(&w->leaves, w->next_read);
+}
+
+/* Has the lock when it is called and when it returns, not in between. */
+static void hash_next(scrub_work *w, uint8_t *buffer) {
+    const uint8_t *stored = NULL;
+    uint8_t digest[SRM_DIGEST_LEN];
+    size_t len = 0;
+    bool last = false;
+    uint64_t index = w->next_read++;
+    bool piped = w->frames.source.len == LEN_UNKNOWN;
+    w->reading = piped;
+    pthread_mutex_unlock(&w->lock);
+    srm_status status =
+        frames_read(&w->frames, w->control, index, buffer, &stored, &len, &last);
+    if (piped) {
+        pthread_mutex_lock(&w->lock);
+        w->reading = false;
+        pthread_cond_broadcast(&w->changed);
+        pthread_mutex_unlock(&w->lock);
+    }
+    if (status == SRM_OK)
+        blake3_digest(stored, len, digest);
+    pthread_mutex_lock(&w->lock);
+    if (status == SRM_OK)
+        status = leaves_put(&w->leaves, index, digest, len, last);
+    if (status != SRM_OK && w->status == SRM_OK)
+        w->status = status;
+}
+
+static void work_on(void *shared, unsigned number) {
+    scrub_work *w = shared;
+    pthread_mutex_lock(&w->lock);
+    while (w->status == SRM_OK && w->next_read < w->frames.layout.frame_count) {
+        if (may_read(w)) {
+            hash_next(w, w->buffers[number]);
+            pthread_cond_broadcast(&w->changed);
+        } else {
+            pthread_cond_wait(&w->changed, &w->lock);
+        }
+    }
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+static srm_status prepare(scrub_work *w) {
+    srm_status status = frames_begin(&w->frames, w->control, w->source);
+    if (status != SRM_OK)
+        return status;
+    w->worker_count = crew_size(w->threads, w->frames.layout.frame_count);
+    status = leaves_begin(&w->leaves, w->header, 4 * w->worker_count);
+    w->buffers = calloc(w->worker_count, sizeof *w->buffers);
+    if (w->buffers == NULL)
+        return SRM_ENOMEM;
+    for (unsigned i = 0; status == SRM_OK && w->source.fd >= 0 && i < w->worker_count; i++) {
+        w->buffers[i] = malloc(SRM_FRAME_LEN);
+        status = w->buffers[i] == NULL ? SRM_ENOMEM : SRM_OK;
+    }
+    return status;
+}
+
+static srm_status compare(scrub_work *w) {
+    srm_result *result = &w->control->result;
+    layout l = root_layout(&w->leaves.root);
+    srm_status status = root_end(&w->leaves.root, result->root);
+    if (status == SRM_OK)
+        status = trailer_check(w->frames.trailer, w->header, result->root, &l);
+    result->frames = l.frame_count;
+    result->stored_len = layout_trailer_off(&l) + SRM_TRAILER_LEN;
+    return status;
 }
 
 static srm_status scrub_body(void *argument, job_control *control) {
-    scrub_work *work = argument;
-    const uint8_t *stored = NULL;
-    const uint8_t *trailer = NULL;
-    uint8_t root[SRM_DIGEST_LEN];
-    size_t len = 0;
-    srm_status status = SRM_OK;
-    while (status == SRM_OK && trailer == NULL) {
-        control->failure.frame = work->root.tree.leaf_count;
-        status = frames_next(&work->frames, control, &stored, &len, &trailer);
-        if (status == SRM_OK)
-            status = root_add(&work->root, stored, len, trailer != NULL);
+    scrub_work *w = argument;
+    w->control = control;
+    srm_status status = prepare(w);
+    if (status == SRM_OK) {
+        crew_run(w->worker_count, work_on, w);
+        status = w->status;
     }
-    layout l = root_layout(&work->root);
     if (status == SRM_OK)
-        status = root_end(&work->root, root);
+        status = compare(w);
     if (status == SRM_OK)
-        status = trailer_check(trailer, work->header, root, &l);
-    if (status != SRM_OK)
-        return control->failure.status != SRM_OK ? status
-                                                 : job_fail(control, status, SRM_AT_ROOT, 0);
-    memcpy(control->result.root, root, sizeof root);
-    control->result.frames = l.frame_count;
-    control->result.stored_len = layout_trailer_off(&l) + SRM_TRAILER_LEN;
-    return SRM_OK;
+        return SRM_OK;
+    memset(&control->result, 0, sizeof control->result);
+    return job_fail(control, status, SRM_AT_ROOT, 0);
 }
 
-srm_status stream_scrub(const uint8_t header[SRM_HEADER_LEN], srm_source source, srm_job **out) {
+static void scrub_release(void *argument) {
+    scrub_work *w = argument;
+    for (unsigned i = 0; w->buffers != NULL && i < w->worker_count; i++)
+        free(w->buffers[i]);
+    free(w->buffers);
+    frames_free(&w->frames);
+    leaves_free(&w->leaves);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->changed);
+    free(w);
+}
+
+srm_status stream_scrub(const uint8_t header[SRM_HEADER_LEN], srm_source source, uint32_t threads,
+    srm_job **out) {
     *out = NULL;
-    scrub_work *work = calloc(1, sizeof *work);
-    if (work == NULL)
+    scrub_work *w = calloc(1, sizeof *w);
+    if (w == NULL)
         return SRM_ENOMEM;
-    memcpy(work->header, header, SRM_HEADER_LEN);
-    srm_status status = frames_begin(&work->frames, source);
-    if (status == SRM_OK)
-        status = root_begin(&work->root, header);
-    if (status == SRM_OK)
-        status = job_start(scrub_body, scrub_release, work, out);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->changed, NULL);
+    memcpy(w->header, header, SRM_HEADER_LEN);
+    w->source = source;
+    w->threads = threads;
+    srm_status status = job_start(scrub_body, scrub_release, w, out);
     if (status != SRM_OK)
-        scrub_release(work);
+        scrub_release(w);
     return status;
 }

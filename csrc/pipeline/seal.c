@@ -1,80 +1,449 @@
+/* Sealing, on all cores. Every worker does whatever is next: seal a frame that is laid out, lay
+ * out the next chunk in order, or read and encode a further one. Chunks may be encoded, and
+ * frames sealed, in any order; laying out and, on a pipe, reading and writing keep theirs, each
+ * a role that one worker has at a time. */
 #include "base/bytes.h"
+#include "codec/probe.h"
+#include "codec/zstd.h"
+#include "pipeline/buffers.h"
 #include "pipeline/io.h"
+#include "pipeline/leaves.h"
 #include "pipeline/stream.h"
-#include "segment/writer.h"
+#include "segment/frame.h"
+#include "segment/packer.h"
+#include "threads/crew.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
+#define QUEUE_LEN 8 /* frames laid out ahead of sealing */
+#define MAGIC_LEN 16 /* enough of a file's start to know media by */
+
+typedef enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_ENCODED, SLOT_LAID_OUT } slot_state;
+
+/* A chunk on its way. */
+typedef struct chunk_slot {
+    slot_state state;
+    uint8_t *buffer;     /* what was read: SRM_CHUNK_LEN bytes, or NULL where memory is read */
+    uint8_t *compressed; /* compressor_bound() bytes, made when first needed */
+    packed_chunk chunk;
+} chunk_slot;
+
+/* A frame laid out, to be sealed. */
+typedef struct task {
+    packed_frame frame;
+    chunk_slot *slot; /* whose chunk it is made of, or NULL */
+} task;
+
+typedef struct worker {
+    segment_keys keys;
+    compressor *codec;
+    uint8_t *out; /* SRM_FRAME_LEN bytes, or NULL where memory is written */
+} worker;
+
 typedef struct seal_work {
-    input in;
-    output out;
-    writer *writer;
+    input source;
+    output sink;
+    job_control *control;
+    int level;
+    bool pad;
     uint8_t header[SRM_HEADER_LEN];
-    uint8_t *raw;    /* SRM_CHUNK_LEN bytes */
-    uint8_t *stored; /* WRITER_OUT_LEN bytes */
+    segment_keys keys;
+    unsigned worker_count;
+    worker *workers;
+    unsigned slot_count;
+    chunk_slot *slots;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* Under lock: */
+    srm_status status;
+    uint64_t next_read;
+    uint64_t chunk_count; /* LEN_UNKNOWN until the end of a pipe */
+    bool reading;         /* a role: the next bytes of a pipe */
+    bool is_media;
+    uint64_t next_layout;
+    bool laying_out; /* a role: the packer */
+    bool laid_out;   /* the last frame is queued */
+    packer packer;
+    buffers plain;
+    task queue[QUEUE_LEN];
+    unsigned queue_first;
+    unsigned queue_count;
+    unsigned sealing; /* tasks in hand */
+    leaves leaves;
+    uint64_t next_write; /* frame, where the sink takes them in order */
 } seal_work;
 
-static void seal_release(void *argument) {
-    seal_work *work = argument;
-    if (work->raw != NULL)
-        wipe(work->raw, SRM_CHUNK_LEN);
-    output_end(&work->out);
-    writer_free(work->writer);
-    free(work->raw);
-    free(work->stored);
-    free(work);
+/* --- under lock --- */
+
+static void stop(seal_work *w, srm_status status) {
+    if (w->status == SRM_OK)
+        w->status = status;
 }
 
-static srm_status seal_chunks(seal_work *work, job_control *control) {
-    size_t raw_len = SRM_CHUNK_LEN;
-    while (raw_len == SRM_CHUNK_LEN) {
-        size_t stored_len = 0;
-        srm_status status = input_read(&work->in, control, work->raw, SRM_CHUNK_LEN, &raw_len);
-        if (status == SRM_OK && raw_len > 0)
-            status = writer_put(work->writer, work->raw, raw_len, work->stored, &stored_len);
-        if (status == SRM_OK)
-            status = output_write(&work->out, control, work->stored, stored_len);
-        if (status != SRM_OK)
-            return status;
-    }
-    return SRM_OK;
+static bool is_done(const seal_work *w) {
+    return w->laid_out && w->queue_count == 0 && w->sealing == 0;
 }
 
-static srm_status seal_body(void *argument, job_control *control) {
-    seal_work *work = argument;
-    srm_status status = output_write(&work->out, control, work->header, SRM_HEADER_LEN);
-    if (status == SRM_OK)
-        status = seal_chunks(work, control);
-    bool done = false;
-    while (status == SRM_OK && !done) {
-        size_t stored_len = 0;
-        status = writer_tail(work->writer, work->stored, &stored_len, &done);
-        if (status == SRM_OK)
-            status = output_write(&work->out, control, work->stored, stored_len);
+static bool may_seal(const seal_work *w) {
+    return w->queue_count > 0 && leaves_room(&w->leaves, w->queue[w->queue_first].frame.index);
+}
+
+/* Feed the packer; false while there is nothing to feed it. */
+static bool packer_is_fed(seal_work *w) {
+    while (packer_hungry(&w->packer)) {
+        srm_status status;
+        uint8_t *buffer = buffers_take(&w->plain, &status);
+        if (buffer == NULL) {
+            stop(w, status);
+            return false;
+        }
+        packer_feed(&w->packer, buffer);
     }
-    if (status == SRM_OK)
-        writer_result(work->writer, &control->result);
-    else if (control->failure.status == SRM_OK)
-        status = job_fail(control, status, SRM_AT_NONE, 0);
+    return true;
+}
+
+static bool may_lay_out(seal_work *w) {
+    if (w->laying_out || w->laid_out || w->queue_count + 2 > QUEUE_LEN)
+        return false;
+    bool ready = w->next_layout == w->chunk_count ||
+                 w->slots[w->next_layout % w->slot_count].state == SLOT_ENCODED;
+    return ready && packer_is_fed(w);
+}
+
+static bool may_read(const seal_work *w) {
+    return !w->reading && w->next_read < w->chunk_count &&
+           w->slots[w->next_read % w->slot_count].state == SLOT_FREE;
+}
+
+static void enqueue(seal_work *w, const packed_frame *frame, chunk_slot *slot) {
+    task *at = &w->queue[(w->queue_first + w->queue_count++) % QUEUE_LEN];
+    at->frame = *frame;
+    at->slot = frame->buffer == NULL ? slot : NULL;
+}
+
+/* --- each of these has the lock when it is called and when it returns, not in between --- */
+
+static srm_status write_in_turn(seal_work *w, uint64_t index, const uint8_t *data, size_t len) {
+    while (w->next_write != index && w->status == SRM_OK)
+        pthread_cond_wait(&w->changed, &w->lock);
+    if (w->status != SRM_OK)
+        return w->status;
+    pthread_mutex_unlock(&w->lock);
+    srm_status status = output_write_next(&w->sink, w->control, data, len);
+    pthread_mutex_lock(&w->lock);
+    w->next_write++;
     return status;
 }
 
-srm_status stream_seal(
-    const srm_seal_options *options, srm_source source, srm_sink sink, srm_job **out) {
-    *out = NULL;
-    seal_work *work = calloc(1, sizeof *work);
-    if (work == NULL)
-        return SRM_ENOMEM;
-    input_begin(&work->in, source);
-    output_begin(&work->out, sink);
-    work->raw = malloc(SRM_CHUNK_LEN);
-    work->stored = malloc(WRITER_OUT_LEN);
-    srm_status status = work->raw == NULL || work->stored == NULL ? SRM_ENOMEM : SRM_OK;
-    if (status == SRM_OK)
-        status = writer_new(options, work->header, &work->writer);
-    if (status == SRM_OK)
-        status = job_start(seal_body, seal_release, work, out);
+/* Seal one frame, without the lock; where the sink allows, write it too. */
+static srm_status seal_frame(seal_work *w, worker *me, const packed_frame *frame,
+    uint8_t digest[SRM_DIGEST_LEN]) {
+    uint64_t off = SRM_HEADER_LEN + frame->index * SRM_FRAME_LEN;
+    uint8_t *out;
+    srm_status status = output_memory(&w->sink, w->control, off, frame->stored_len, &out);
     if (status != SRM_OK)
-        seal_release(work);
+        return status;
+    if (out == NULL)
+        out = me->out;
+    aead_piece pieces[2] = {{frame->head, frame->head_len}, {frame->data, frame->data_len}};
+    status = frame_seal(
+        &me->keys, frame->index, frame->last, pieces, 2, out, frame->stored_len, digest);
+    if (status == SRM_OK && !w->sink.in_order)
+        status = output_write_at(&w->sink, w->control, off, out, frame->stored_len);
+    return status;
+}
+
+static void seal_next(seal_work *w, worker *me) {
+    task t = w->queue[w->queue_first];
+    uint8_t digest[SRM_DIGEST_LEN];
+    w->queue_first = (w->queue_first + 1) % QUEUE_LEN;
+    w->queue_count--;
+    w->sealing++;
+    pthread_mutex_unlock(&w->lock);
+    srm_status status = seal_frame(w, me, &t.frame, digest);
+    pthread_mutex_lock(&w->lock);
+    if (t.slot != NULL)
+        t.slot->state = SLOT_FREE;
+    buffers_return(&w->plain, t.frame.buffer);
+    if (status == SRM_OK)
+        status =
+            leaves_put(&w->leaves, t.frame.index, digest, t.frame.stored_len, t.frame.last);
+    if (status == SRM_OK && w->sink.in_order) {
+        pthread_cond_broadcast(&w->changed); /* the slot is free while this one waits */
+        status = write_in_turn(w, t.frame.index, me->out, t.frame.stored_len);
+    }
+    w->sealing--;
+    if (status != SRM_OK)
+        stop(w, status);
+}
+
+static void lay_out_next(seal_work *w) {
+    packed_frame frames[2];
+    size_t count = 0;
+    bool done = false;
+    bool tail = w->next_layout == w->chunk_count;
+    chunk_slot *slot = tail ? NULL : &w->slots[w->next_layout % w->slot_count];
+    w->laying_out = true;
+    pthread_mutex_unlock(&w->lock);
+    srm_status status = tail ? packer_tail(&w->packer, frames, &count, &done)
+                             : packer_put(&w->packer, &slot->chunk, frames, &count);
+    pthread_mutex_lock(&w->lock);
+    w->laying_out = false;
+    w->laid_out = done;
+    if (!tail) {
+        bool lent = count > 0 && frames[count - 1].buffer == NULL;
+        slot->state = lent ? SLOT_LAID_OUT : SLOT_FREE;
+        w->next_layout++;
+    }
+    for (size_t i = 0; i < count; i++)
+        enqueue(w, &frames[i], slot);
+    if (status != SRM_OK)
+        stop(w, status);
+}
+
+/* Compress a chunk if that pays, without the lock. */
+static srm_status encode(seal_work *w, worker *me, chunk_slot *slot, const uint8_t *raw, size_t raw_len,
+    bool is_media) {
+    slot->chunk = (packed_chunk){.stored = raw, .stored_len = raw_len, .raw_len = raw_len};
+    if (w->level == 0 || probe_chunk(raw, raw_len, is_media) == PROBE_RAW)
+        return SRM_OK;
+    if (slot->compressed == NULL)
+        slot->compressed = malloc(compressor_bound());
+    if (slot->compressed == NULL)
+        return SRM_ENOMEM;
+    size_t stored_len = 0;
+    srm_status status = SRM_OK;
+    if (me->codec == NULL)
+        status = compressor_new(w->level, &me->codec);
+    if (status == SRM_OK)
+        status = compressor_try(me->codec, raw, raw_len, is_media, slot->compressed, &stored_len);
+    if (status == SRM_OK && stored_len > 0) {
+        slot->chunk.stored = slot->compressed;
+        slot->chunk.stored_len = stored_len;
+    }
+    return status;
+}
+
+/* Read chunk `index` from memory or a regular file, without the lock. */
+static srm_status read_at(
+    seal_work *w, chunk_slot *slot, uint64_t index, const uint8_t **raw, size_t *raw_len) {
+    uint64_t off = index * SRM_CHUNK_LEN;
+    *raw_len = w->source.len - off < SRM_CHUNK_LEN ? (size_t)(w->source.len - off) : SRM_CHUNK_LEN;
+    *raw = input_memory(&w->source, off);
+    if (*raw != NULL) {
+        atomic_fetch_add(&w->control->bytes_in, *raw_len);
+        return atomic_load(&w->control->cancelled) ? SRM_ECANCELLED : SRM_OK;
+    }
+    *raw = slot->buffer;
+    return input_read_at(&w->source, w->control, off, slot->buffer, *raw_len);
+}
+
+/* Read the next chunk of a pipe. raw_len 0: there is none. */
+static srm_status read_next(seal_work *w, chunk_slot *slot, uint64_t index, size_t *raw_len) {
+    w->reading = true;
+    pthread_mutex_unlock(&w->lock);
+    srm_status status =
+        input_read_next(&w->source, w->control, slot->buffer, SRM_CHUNK_LEN, raw_len);
+    bool is_media = index == 0 && probe_is_media(slot->buffer, *raw_len);
+    pthread_mutex_lock(&w->lock);
+    w->reading = false;
+    if (*raw_len < SRM_CHUNK_LEN)
+        w->chunk_count = index + (*raw_len > 0);
+    w->is_media = w->is_media || is_media;
+    return status;
+}
+
+static void fill_next(seal_work *w, worker *me) {
+    uint64_t index = w->next_read++;
+    chunk_slot *slot = &w->slots[index % w->slot_count];
+    const uint8_t *raw = NULL;
+    size_t raw_len = 0;
+    srm_status status = SRM_OK;
+    slot->state = SLOT_FILLING;
+    if (slot->buffer == NULL && w->source.given.fd >= 0)
+        slot->buffer = malloc(SRM_CHUNK_LEN);
+    if (slot->buffer == NULL && w->source.given.fd >= 0) {
+        stop(w, SRM_ENOMEM);
+        return;
+    }
+    if (w->source.len == LEN_UNKNOWN) {
+        status = read_next(w, slot, index, &raw_len);
+        raw = slot->buffer;
+        pthread_cond_broadcast(&w->changed); /* another may read on */
+    }
+    bool is_media = w->is_media;
+    pthread_mutex_unlock(&w->lock);
+    if (raw == NULL)
+        status = read_at(w, slot, index, &raw, &raw_len);
+    if (status == SRM_OK && raw_len > 0)
+        status = encode(w, me, slot, raw, raw_len, is_media);
+    pthread_mutex_lock(&w->lock);
+    slot->state = raw_len > 0 ? SLOT_ENCODED : SLOT_FREE;
+    if (status != SRM_OK)
+        stop(w, status);
+}
+
+static void work_on(void *shared, unsigned number) {
+    seal_work *w = shared;
+    worker *me = &w->workers[number];
+    pthread_mutex_lock(&w->lock);
+    while (w->status == SRM_OK && !is_done(w)) {
+        if (may_seal(w))
+            seal_next(w, me);
+        else if (may_lay_out(w))
+            lay_out_next(w);
+        else if (may_read(w))
+            fill_next(w, me);
+        else {
+            pthread_cond_wait(&w->changed, &w->lock);
+            continue;
+        }
+        pthread_cond_broadcast(&w->changed);
+    }
+    pthread_cond_broadcast(&w->changed);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* --- one thread again --- */
+
+static srm_status prepare(seal_work *w) {
+    w->slots = calloc(w->slot_count, sizeof *w->slots);
+    w->workers = calloc(w->worker_count, sizeof *w->workers);
+    if (w->slots == NULL || w->workers == NULL)
+        return SRM_ENOMEM;
+    srm_status status = leaves_begin(&w->leaves, w->header, QUEUE_LEN + 2 * w->worker_count);
+    if (status == SRM_OK)
+        status = buffers_begin(&w->plain, FRAME_PLAIN_LEN, QUEUE_LEN + w->worker_count + 2);
+    for (unsigned i = 0; status == SRM_OK && i < w->worker_count; i++) {
+        status = segment_keys_copy(&w->keys, &w->workers[i].keys);
+        if (status == SRM_OK && w->sink.given.fd >= 0) {
+            w->workers[i].out = malloc(SRM_FRAME_LEN);
+            status = w->workers[i].out == NULL ? SRM_ENOMEM : SRM_OK;
+        }
+    }
+    packer_begin(&w->packer, &w->keys, w->pad);
+    return status;
+}
+
+/* Whether the file is media shows in its first bytes, before any chunk is encoded. */
+static srm_status look_at_start(seal_work *w) {
+    uint8_t start[MAGIC_LEN];
+    if (w->source.len == LEN_UNKNOWN)
+        return SRM_OK; /* read_next looks */
+    size_t len = w->source.len < sizeof start ? (size_t)w->source.len : sizeof start;
+    job_control aside = {0}; /* these bytes are read again and count then */
+    srm_status status = input_read_at(&w->source, &aside, 0, start, len);
+    if (status == SRM_OK)
+        w->is_media = probe_is_media(start, len);
+    else
+        status = job_fail(
+            w->control, status, SRM_AT_INPUT, aside.failure.os_error);
+    return status;
+}
+
+static srm_status write_trailer(seal_work *w) {
+    uint8_t trailer[SRM_TRAILER_LEN];
+    srm_result *result = &w->control->result;
+    srm_status status = root_end(&w->leaves.root, result->root);
+    if (status != SRM_OK)
+        return status;
+    layout l = root_layout(&w->leaves.root);
+    uint64_t off = layout_trailer_off(&l);
+    trailer_store(w->header, result->root, &l, trailer);
+    status = w->sink.in_order
+                 ? output_write_next(&w->sink, w->control, trailer, sizeof trailer)
+                 : output_write_at(&w->sink, w->control, off, trailer, sizeof trailer);
+    result->frames = l.frame_count;
+    result->raw_len = w->packer.raw_total;
+    result->stored_len = off + SRM_TRAILER_LEN;
+    return status;
+}
+
+static srm_status seal_body(void *argument, job_control *control) {
+    seal_work *w = argument;
+    w->control = control;
+    srm_status status = prepare(w);
+    if (status == SRM_OK)
+        status = look_at_start(w);
+    if (status == SRM_OK)
+        status = w->sink.in_order
+                     ? output_write_next(&w->sink, control, w->header, SRM_HEADER_LEN)
+                     : output_write_at(&w->sink, control, 0, w->header, SRM_HEADER_LEN);
+    if (status == SRM_OK) {
+        crew_run(w->worker_count, work_on, w);
+        status = w->status;
+    }
+    if (status == SRM_OK)
+        status = write_trailer(w);
+    if (status == SRM_OK)
+        output_leave_at(&w->sink, control->result.stored_len);
+    else
+        memset(&control->result, 0, sizeof control->result);
+    return status == SRM_OK ? SRM_OK : job_fail(control, status, SRM_AT_NONE, 0);
+}
+
+static void wipe_free(uint8_t *buffer, size_t len) {
+    if (buffer != NULL)
+        wipe(buffer, len);
+    free(buffer);
+}
+
+static void seal_release(void *argument) {
+    seal_work *w = argument;
+    for (unsigned i = 0; w->slots != NULL && i < w->slot_count; i++) {
+        wipe_free(w->slots[i].buffer, SRM_CHUNK_LEN);
+        wipe_free(w->slots[i].compressed, compressor_bound());
+    }
+    for (unsigned i = 0; w->workers != NULL && i < w->worker_count; i++) {
+        segment_keys_wipe(&w->workers[i].keys);
+        compressor_free(w->workers[i].codec);
+        free(w->workers[i].out); /* ciphertext */
+    }
+    for (unsigned i = 0; i < w->queue_count; i++)
+        buffers_return(&w->plain, w->queue[(w->queue_first + i) % QUEUE_LEN].frame.buffer);
+    for (uint8_t *held = packer_surrender(&w->packer); held != NULL;
+         held = packer_surrender(&w->packer))
+        buffers_return(&w->plain, held);
+    buffers_free(&w->plain);
+    packer_end(&w->packer);
+    leaves_free(&w->leaves);
+    segment_keys_wipe(&w->keys);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->changed);
+    output_end(&w->sink);
+    free(w->slots);
+    free(w->workers);
+    free(w);
+}
+
+static uint64_t count_chunks(uint64_t len) {
+    return len == LEN_UNKNOWN ? LEN_UNKNOWN
+                              : len / SRM_CHUNK_LEN + (len % SRM_CHUNK_LEN != 0);
+}
+
+srm_status stream_seal(
+    const srm_seal_options *options, srm_source given, srm_sink sink, srm_job **out) {
+    *out = NULL;
+    seal_work *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return SRM_ENOMEM;
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_cond_init(&w->changed, NULL);
+    input_begin(&w->source, given);
+    output_begin(&w->sink, sink);
+    w->level = options->level;
+    w->pad = options->pad != 0;
+    w->chunk_count = count_chunks(w->source.len);
+    w->worker_count = crew_size(options->threads, w->chunk_count);
+    w->slot_count = w->worker_count + 2;
+    srm_status status = options->level < 0 || options->level > SRM_LEVEL_MAX
+                            ? SRM_EINVAL
+                            : header_build(options, w->header, &w->keys);
+    if (status == SRM_OK)
+        status = job_start(seal_body, seal_release, w, out);
+    if (status != SRM_OK)
+        seal_release(w);
     return status;
 }

@@ -1,4 +1,5 @@
-/* The three things done to a whole stream, as jobs. */
+/* The three things done to a whole stream, as jobs. threads: 0 for as many as there are
+ * processors. */
 #ifndef PIPELINE_STREAM_H
 #define PIPELINE_STREAM_H
 
@@ -7,8 +8,9 @@
 SRM_MUST_USE srm_status stream_seal(
     const srm_seal_options *options, srm_source source, srm_sink sink, srm_job **out);
 SRM_MUST_USE srm_status stream_open(const uint8_t header[SRM_HEADER_LEN],
-    const uint8_t session_key[SRM_KEY_LEN], srm_source source, srm_sink sink, srm_job **out);
-SRM_MUST_USE srm_status stream_scrub(
-    const uint8_t header[SRM_HEADER_LEN], srm_source source, srm_job **out);
+    const uint8_t session_key[SRM_KEY_LEN], srm_source source, srm_sink sink, uint32_t threads,
+    srm_job **out);
+SRM_MUST_USE srm_status stream_scrub(const uint8_t header[SRM_HEADER_LEN], srm_source source,
+    uint32_t threads, srm_job **out);
 
 #endif

@@ -30,7 +30,7 @@ static bool is_frame_len(size_t len, bool last) {
 }
 
 srm_status frame_seal(const segment_keys *keys, uint64_t index, bool last, const aead_piece *pieces,
-    size_t piece_count, uint8_t *out, size_t stored_len) {
+    size_t piece_count, uint8_t *out, size_t stored_len, uint8_t digest[SRM_DIGEST_LEN]) {
     size_t plain_len = 0;
     for (size_t i = 0; i < piece_count; i++)
         plain_len += pieces[i].len;
@@ -39,13 +39,13 @@ srm_status frame_seal(const segment_keys *keys, uint64_t index, bool last, const
     if (index >= FRAME_COUNT_MAX)
         return SRM_ELIMIT;
     binding b = bind(keys, index, last, stored_len);
-    return aead_seal(keys->frames, b.nonce, b.aad, sizeof b.aad, pieces, piece_count, out);
+    return aead_seal(keys->frames, b.nonce, b.aad, sizeof b.aad, pieces, piece_count, out, digest);
 }
 
 srm_status frame_open(const segment_keys *keys, uint64_t index, bool last, const uint8_t *in,
-    size_t in_len, uint8_t *out) {
+    size_t in_len, uint8_t *out, uint8_t digest[SRM_DIGEST_LEN]) {
     if (!is_frame_len(in_len, last) || index >= FRAME_COUNT_MAX)
         return SRM_EDAMAGED;
     binding b = bind(keys, index, last, in_len);
-    return aead_open(keys->frames, b.nonce, b.aad, sizeof b.aad, in, in_len, out);
+    return aead_open(keys->frames, b.nonce, b.aad, sizeof b.aad, in, in_len, out, digest);
 }

@@ -69,6 +69,11 @@ void segment_keys_wipe(segment_keys *keys) {
     wipe(keys, sizeof *keys);
 }
 
+srm_status segment_keys_copy(const segment_keys *keys, segment_keys *out) {
+    *out = *keys;
+    return aead_copy(keys->frames, &out->frames);
+}
+
 /* Keys and commitment from header[0:96]. */
 static srm_status derive(const uint8_t header[SRM_HEADER_LEN],
     const uint8_t session_key[SRM_KEY_LEN], segment_keys *keys, uint8_t commitment[32]) {

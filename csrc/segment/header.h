@@ -31,6 +31,9 @@ SRM_MUST_USE srm_status header_parse(const uint8_t header[SRM_HEADER_LEN], srm_h
 SRM_MUST_USE srm_status header_unlock(const uint8_t header[SRM_HEADER_LEN],
     const uint8_t session_key[SRM_KEY_LEN], segment_keys *keys);
 
+/* The same keys for another thread. */
+SRM_MUST_USE srm_status segment_keys_copy(const segment_keys *keys, segment_keys *out);
+
 /* Also for keys that were only zeroed. */
 void segment_keys_wipe(segment_keys *keys);
 

@@ -16,8 +16,9 @@ typedef struct root_builder {
 } root_builder;
 
 SRM_MUST_USE srm_status root_begin(root_builder *b, const uint8_t header[SRM_HEADER_LEN]);
-/* stored: one frame of len bytes, tag included. */
-SRM_MUST_USE srm_status root_add(root_builder *b, const uint8_t *stored, size_t len, bool last);
+/* The next frame, by the BLAKE3 digest of its len stored bytes. */
+SRM_MUST_USE srm_status root_add(
+    root_builder *b, const uint8_t digest[SRM_DIGEST_LEN], size_t len, bool last);
 /* Once the last frame was added. */
 SRM_MUST_USE srm_status root_end(root_builder *b, uint8_t root[SRM_DIGEST_LEN]);
 layout root_layout(const root_builder *b);

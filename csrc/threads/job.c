@@ -20,11 +20,23 @@ struct srm_job {
     srm_status status;
 };
 
+static srm_status note(job_control *control, srm_failure failure) {
+    if (!atomic_exchange(&control->failed, true))
+        control->failure = failure;
+    return (srm_status)failure.status;
+}
+
 srm_status job_fail(job_control *control, srm_status status, srm_place place, int os_error) {
-    control->failure.status = (int32_t)status;
-    control->failure.place = (int32_t)place;
-    control->failure.os_error = os_error;
-    return status;
+    return note(control, (srm_failure){.status = (int32_t)status,
+                             .place = (int32_t)place,
+                             .os_error = os_error});
+}
+
+srm_status job_fail_at(
+    job_control *control, srm_status status, srm_place place, uint64_t frame) {
+    return note(control, (srm_failure){.status = (int32_t)status,
+                             .place = (int32_t)place,
+                             .frame = frame});
 }
 
 static void *run(void *argument) {

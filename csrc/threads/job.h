@@ -12,13 +12,17 @@ typedef struct job_control {
     atomic_bool cancelled;
     atomic_uint_fast64_t bytes_in;
     atomic_uint_fast64_t bytes_out;
-    /* Written by the work, read once it has ended: */
-    srm_result result;
+    atomic_bool failed; /* the first to set it writes failure */
+    /* Read once the work has ended: */
     srm_failure failure;
+    srm_result result;
 } job_control;
 
-/* Note where the work failed and return status. */
+/* Note what failed, if nothing failed before, and return status. Any thread of the work. */
 srm_status job_fail(job_control *control, srm_status status, srm_place place, int os_error);
+/* The same for what failed at one frame. */
+srm_status job_fail_at(
+    job_control *control, srm_status status, srm_place place, uint64_t frame);
 
 /* Does the work; its status is the job's. It must look at control->cancelled often. */
 typedef srm_status (*job_body)(void *work, job_control *control);

@@ -96,6 +96,8 @@ class SealOptions:
     """The envelope list as stored, without fill."""
     level: int
     pad: bool
+    threads: int = 0
+    """At most this many; 0: as many as there are processors."""
 
 
 def build_info() -> BuildInfo:
@@ -154,6 +156,7 @@ def seal(
             "type": TYPE_STREAM,
             "level": options.level,
             "pad": options.pad,
+            "threads": options.threads,
             "repo_id": options.repo_id,
             "session_id": options.session_id,
             "session_key": options.session_key,
@@ -179,6 +182,7 @@ def open_stream(
     target: Endpoint,
     *,
     doing: str,
+    threads: int = 0,
     progress: Progress | None = None,
 ) -> Result:
     """Open what follows a header into target, frame by frame.
@@ -188,7 +192,7 @@ def open_stream(
     with _source(source) as from_, _target(target) as to:
         return _run(
             lambda out: lib.srm_open_start(
-                ffi.from_buffer(header.stored), session_key, from_[0], to[0], out
+                ffi.from_buffer(header.stored), session_key, from_[0], to[0], threads, out
             ),
             doing=doing,
             progress=progress,
@@ -207,7 +211,12 @@ def raw_len(header: Header, session_key: bytes, rest: Buffer, *, doing: str) -> 
 
 
 def scrub(
-    header: Header, source: Endpoint, *, doing: str, progress: Progress | None = None
+    header: Header,
+    source: Endpoint,
+    *,
+    doing: str,
+    threads: int = 0,
+    progress: Progress | None = None,
 ) -> Result:
     """Recompute a stream's root without a key and hold it against its trailer.
 
@@ -215,7 +224,7 @@ def scrub(
     """
     with _source(source) as from_:
         return _run(
-            lambda out: lib.srm_scrub_start(ffi.from_buffer(header.stored), from_[0], out),
+            lambda out: lib.srm_scrub_start(ffi.from_buffer(header.stored), from_[0], threads, out),
             doing=doing,
             progress=progress,
         )
@@ -320,6 +329,8 @@ def _failure(status: int, failure: Any, *, doing: str) -> Exception:
         reading = failure.place == lib.SRM_AT_INPUT
         kind, verb = (SourceError, "reading") if reading else (TargetError, "writing")
         return kind(f"{doing}: {verb} failed: {os.strerror(failure.os_error)}")
+    if status == lib.SRM_ECHANGED:
+        return SourceError(f"{doing}: {text}", hint="try again when nothing writes to it")
     if status not in (lib.SRM_EAUTH, lib.SRM_EDAMAGED):
         return _RAISES.get(status, StrongroomError)(f"{doing}: {text}")
     if failure.place == lib.SRM_AT_TRAILER:

@@ -1,0 +1,40 @@
+#include "pipeline/buffers.h"
+
+#include "base/bytes.h"
+
+#include <stdlib.h>
+
+srm_status buffers_begin(buffers *b, size_t len, unsigned most) {
+    *b = (buffers){.len = len, .most = most};
+    b->free = calloc(most, sizeof *b->free);
+    return b->free == NULL ? SRM_ENOMEM : SRM_OK;
+}
+
+uint8_t *buffers_take(buffers *b, srm_status *status) {
+    *status = SRM_OK;
+    if (b->free_count > 0)
+        return b->free[--b->free_count];
+    if (b->made == b->most)
+        return NULL;
+    uint8_t *buffer = malloc(b->len);
+    if (buffer == NULL)
+        *status = SRM_ENOMEM;
+    else
+        b->made++;
+    return buffer;
+}
+
+void buffers_return(buffers *b, uint8_t *buffer) {
+    if (buffer != NULL)
+        b->free[b->free_count++] = buffer;
+}
+
+void buffers_free(buffers *b) {
+    for (unsigned i = 0; i < b->free_count; i++) {
+        wipe(b->free[i], b->len);
+        free(b->free[i]);
+    }
+    free(b->free);
+    b->free = NULL;
+    b->free_count = 0;
+}
