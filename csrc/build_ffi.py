@@ -1,6 +1,12 @@
-"""Declare the C core to cffi; setup.py builds `ffibuilder` as strongroom._native."""
+"""Declare the C core to cffi; setup.py builds `ffibuilder` as strongroom._native.
+
+STRONGROOM_EXTRA_CFLAGS and STRONGROOM_EXTRA_LDFLAGS, as a shell would split them, follow our own
+arguments of the compiler and the linker: for builds with sanitizers.
+"""
 
 import json
+import os
+import shlex
 import sys
 import sysconfig
 from pathlib import Path
@@ -29,6 +35,8 @@ COMPILE_ARGS = [
     "-pthread",
 ]
 LINK_ARGS = ["-Wl,-z,relro,-z,now"]
+EXTRA_COMPILE_ARGS = shlex.split(os.environ.get("STRONGROOM_EXTRA_CFLAGS", ""))
+EXTRA_LINK_ARGS = shlex.split(os.environ.get("STRONGROOM_EXTRA_LDFLAGS", ""))
 
 
 def declarations(header: str) -> str:
@@ -62,9 +70,9 @@ def builder() -> FFI:
         depends=core_files("**/*.h"),
         include_dirs=["csrc/include", "csrc", *map(str, native.include_dirs)],
         define_macros=[("SRM_BUILD_NOTES", json.dumps("\n".join(native.notes)))],
-        extra_compile_args=COMPILE_ARGS,
+        extra_compile_args=[*COMPILE_ARGS, *EXTRA_COMPILE_ARGS],
         extra_objects=[str(archive) for archive in native.archives],
-        extra_link_args=[*LINK_ARGS, *native.link_args],
+        extra_link_args=[*LINK_ARGS, *native.link_args, *EXTRA_LINK_ARGS],
         py_limited_api=not sysconfig.get_config_var("Py_GIL_DISABLED"),
     )
     return ffi

@@ -127,7 +127,7 @@ job_control *job_controls(srm_job *job) {
 }
 
 bool job_ended(srm_job *job) {
-    return job_wait(job, 0) != SRM_RUNNING;
+    return job->owner == getpid() && job_wait(job, 0) != SRM_RUNNING;
 }
 
 void job_free(srm_job *job) {

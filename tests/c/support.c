@@ -11,12 +11,12 @@ void *must_alloc(size_t len) {
 }
 
 void fill_noise(uint8_t *out, size_t len, uint64_t seed) {
-    uint64_t x = seed * 2 + 1;
-    for (size_t i = 0; i < len; i++) {
+    uint64_t x = seed * 0x9e3779b97f4a7c15u + 1;
+    for (size_t at = 0; at < len; at += sizeof x) {
         x ^= x << 13; /* Marsaglia's xorshift64 */
         x ^= x >> 7;
         x ^= x << 17;
-        out[i] = (uint8_t)(x >> 32);
+        memcpy(out + at, &x, min_size(sizeof x, len - at));
     }
 }
 

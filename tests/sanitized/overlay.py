@@ -1,0 +1,108 @@
+"""The package with a sanitized core, in a folder that stands before the installed one."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "engine/strongroom"
+FLAGS = ("-U_FORTIFY_SOURCE", "-O1", "-g", "-fno-omit-frame-pointer")
+FLAGS += ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+TESTS = ("tests/format", "tests/faults")
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A folder for PYTHONPATH."""
+
+    folder: Path
+
+    @property
+    def core(self) -> Path:
+        """The sanitized extension module."""
+        (found,) = (self.folder / "strongroom").glob("_native*.so")
+        return found
+
+    def environment(self, reports: Path) -> dict[str, str]:
+        """For a process that imports it. Sanitizers write to files that begin so.
+
+        Not to standard error: tests that run the program look at what it says there. Python and
+        its libraries keep memory until the end, so leaks are the C tests' to find.
+        """
+        libasan = subprocess.run(
+            ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        common = f"abort_on_error=1:log_path={reports}"
+        return kept | {
+            "LD_PRELOAD": libasan,
+            "PYTHONPATH": str(self.folder),
+            "ASAN_OPTIONS": f"detect_leaks=0:{common}",
+            "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:{common}",
+        }
+
+
+def build() -> Overlay:
+    """Build it, unless it is there for the C files as they are. Safe for several at a time."""
+    base = ROOT / "build/sanitized"
+    base.mkdir(parents=True, exist_ok=True)
+    with _locked(base / "lock"):
+        overlay = Overlay(base / _key() / "overlay")
+        package = overlay.folder / "strongroom"
+        if not (overlay.folder.parent / "built").exists():
+            _compile(overlay.folder)
+            (overlay.folder.parent / "built").touch()
+        _link_python(package)
+    return overlay
+
+
+def _compile(folder: Path) -> None:
+    shutil.rmtree(folder.parent, ignore_errors=True)
+    places = ["--build-lib", str(folder), "--build-temp", str(folder.parent / "objects")]
+    flags = " ".join(FLAGS)
+    environment = {"CC": "gcc", "STRONGROOM_EXTRA_CFLAGS": flags, "STRONGROOM_EXTRA_LDFLAGS": flags}
+    command = [sys.executable, "setup.py", "-q", "build_ext", *places]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RuntimeError(f"the sanitized core does not build:\n{done.stdout}{done.stderr}")
+
+
+def _link_python(package: Path) -> None:
+    """Everything of the package but its own core, by links, so that it is never out of date."""
+    for path in package.iterdir():
+        if path.is_symlink():
+            path.unlink()
+    for path in PACKAGE.iterdir():
+        if path.suffix != ".so" and path.name != "__pycache__":
+            (package / path.name).symlink_to(path)
+
+
+def _key() -> str:
+    """One for each content of what goes into the build."""
+    digest = hashlib.sha256("\0".join([sys.version, *FLAGS]).encode())
+    for path in sorted([*ROOT.glob("csrc/**/*.[ch]"), *ROOT.glob("csrc/**/*.py")]):
+        digest.update(f"{path}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
