@@ -66,6 +66,7 @@ typedef enum srm_place {
 #define SRM_ENVELOPES_MAX 5
 #define SRM_ENVELOPES_LEN_MAX 3904
 
+#define SRM_THREADS_MAX 1024
 #define SRM_LEVEL_MAX 22 /* zstd's highest; level 0 stores everything raw */
 
 /* ---- What this build is ------------------------------------------------------------------ */

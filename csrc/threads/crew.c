@@ -20,8 +20,8 @@ unsigned crew_size(uint32_t asked, uint64_t work_count) {
     }
     if (count > work_count)
         count = work_count;
-    if (count > CREW_MAX)
-        count = CREW_MAX;
+    if (count > SRM_THREADS_MAX)
+        count = SRM_THREADS_MAX;
     return count == 0 ? 1 : (unsigned)count;
 }
 

@@ -2,9 +2,7 @@
 #ifndef THREADS_CREW_H
 #define THREADS_CREW_H
 
-#include <stdint.h>
-
-#define CREW_MAX 1024
+#include "strongroom.h"
 
 /* How many threads a job should have: asked, or (0) as many as there are processors this process
  * may run on; at most work_count, the number of pieces the work falls into; at least 1. */

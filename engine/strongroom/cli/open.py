@@ -28,6 +28,7 @@ def command(
     inputs: tuple[Path, ...],
     output: Path,
     force: bool,
+    threads: int | None,
     secret: SecretOptions,
     console: Console,
 ) -> None:
@@ -46,10 +47,19 @@ def command(
     key = secret.credential(console, confirm=False, piped=PIPE in inputs)
 
     def file(task: Task, progress: Progress) -> Result:
-        return open_file(task.source, task.target, key=key, overwrite=force, progress=progress)
+        return open_file(
+            task.source,
+            task.target,
+            key=key,
+            overwrite=force,
+            threads=threads,
+            progress=progress,
+        )
 
     def descriptor(source: Source, target_fd: int, doing: str, progress: Progress) -> Result:
-        return open_descriptor(source.fd, target_fd, key=key, doing=doing, progress=progress)
+        return open_descriptor(
+            source.fd, target_fd, key=key, doing=doing, threads=threads, progress=progress
+        )
 
     verb = Transfer("opening", file, descriptor, _without_suffix, overwrite=force)
     transfer(verb, inputs, output, console)

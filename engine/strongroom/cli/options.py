@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import click
 
+from strongroom._core import THREADS_MAX
 from strongroom.cli.console import Console
 from strongroom.cli.secrets import SecretOptions
 
@@ -63,9 +64,8 @@ def with_threads(function: Callable[..., Any]) -> Callable[..., Any]:
     """--threads, an upper limit."""
     option = click.option(
         "--threads",
-        type=click.IntRange(min=1, max=1024),
-        help="Use at most N threads. This version works on one file with one.",
+        type=click.IntRange(min=1, max=THREADS_MAX),
+        help="Use at most N threads; by default as many as there are processors.",
         metavar="N",
-        expose_value=False,
     )
     return option(function)

@@ -22,7 +22,9 @@ from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
 @click.option("--root", metavar="HEX", help="The segment root kept from sealing (one FILE only).")
 @with_threads
 @with_console
-def command(*, files: tuple[Path, ...], root: str | None, console: Console) -> None:
+def command(
+    *, files: tuple[Path, ...], root: str | None, threads: int | None, console: Console
+) -> None:
     """Check sealed files without any key.
 
     Without --root this finds accidental damage: the file is "consistent". With the root that
@@ -40,23 +42,24 @@ def command(*, files: tuple[Path, ...], root: str | None, console: Console) -> N
         result = scrub_descriptor(standard_input(doing=doing).fd, root=trusted, doing=doing)
         _report(console, "-", result)
     elif not is_many(files):
-        _scrub_one(files[0], trusted, console)
+        _scrub_one(files[0], trusted, threads, console)
     elif trusted is None:
-        _scrub_many(files, console)
+        _scrub_many(files, threads, console)
     else:
         raise click.UsageError("--root is for one file")
 
 
-def _scrub_one(file: Path, root: bytes | None, console: Console) -> None:
+def _scrub_one(file: Path, root: bytes | None, threads: int | None, console: Console) -> None:
     size = size_of(file)
     with Meter(console, "scrubbing", size) as meter, meter.file(file.name, size) as step:
-        result = scrub(file, root=root, progress=step)
+        result = scrub(file, root=root, threads=threads, progress=step)
     _report(console, str(file), result)
 
 
-def _scrub_many(files: tuple[Path, ...], console: Console) -> None:
+def _scrub_many(files: tuple[Path, ...], threads: int | None, console: Console) -> None:
     def work(found: Found, progress: Progress) -> None:
-        _report(console, str(found.source), scrub(found.source, progress=progress))
+        result = scrub(found.source, threads=threads, progress=progress)
+        _report(console, str(found.source), result)
 
     findings = find(files)
     sealed = [f for f in findings.files if f.source in files or f.source.name.endswith(SUFFIX)]

@@ -39,6 +39,7 @@ def command(
     level: int,
     pad: bool,
     force: bool,
+    threads: int | None,
     secret: SecretOptions,
     console: Console,
 ) -> None:
@@ -64,12 +65,20 @@ def command(
             level=level,
             pad=pad,
             overwrite=force,
+            threads=threads,
             progress=progress,
         )
 
     def descriptor(source: Source, target_fd: int, doing: str, progress: Progress) -> Result:
         return seal_descriptor(
-            source, target_fd, key=key, level=level, pad=pad, doing=doing, progress=progress
+            source,
+            target_fd,
+            key=key,
+            level=level,
+            pad=pad,
+            doing=doing,
+            threads=threads,
+            progress=progress,
         )
 
     verb = Transfer("sealing", file, descriptor, lambda name: name + SUFFIX, overwrite=force)

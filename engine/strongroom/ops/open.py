@@ -11,6 +11,7 @@ from strongroom._core import Header, Progress, Result
 from strongroom.errors import LimitError, SourceError
 from strongroom.keys.envelope import Credential, Session, open_envelopes
 from strongroom.ops.files import new_file, open_source
+from strongroom.ops.threads import thread_limit
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -22,13 +23,14 @@ def open_file(
     *,
     key: Credential,
     overwrite: bool = False,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Open a sealed file into another, in constant memory.
 
     target appears only when everything was verified and is durable. Raises WrongKeyError,
     DamagedError, UnsupportedError, LimitError, SourceError, TargetError, TargetExistsError unless
-    overwrite, UsageError. progress: see seal_file.
+    overwrite, UsageError. threads, progress: see seal_file.
     """
     doing = f"opening {os.fspath(source)}"
     with open_source(Path(source), doing=doing) as opened:
@@ -36,7 +38,13 @@ def open_file(
         session_key = unlock(header, key, doing=doing)
         with new_file(Path(target), source=opened, overwrite=overwrite, doing=doing) as target_fd:
             return _core.open_stream(
-                header, session_key, opened.fd, target_fd, doing=doing, progress=progress
+                header,
+                session_key,
+                opened.fd,
+                target_fd,
+                doing=doing,
+                threads=thread_limit(threads),
+                progress=progress,
             )
 
 
@@ -46,6 +54,7 @@ def open_descriptor(
     *,
     key: Credential,
     doing: str,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Open from one descriptor, a pipe too, into another.
@@ -55,7 +64,13 @@ def open_descriptor(
     header = read_header(source_fd, doing=doing)
     session_key = unlock(header, key, doing=doing)
     return _core.open_stream(
-        header, session_key, source_fd, target_fd, doing=doing, progress=progress
+        header,
+        session_key,
+        source_fd,
+        target_fd,
+        doing=doing,
+        threads=thread_limit(threads),
+        progress=progress,
     )
 
 

@@ -12,6 +12,7 @@ from strongroom._core import Progress
 from strongroom.errors import DamagedError
 from strongroom.ops.files import open_source
 from strongroom.ops.open import read_header
+from strongroom.ops.threads import thread_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ def scrub(
     source: str | os.PathLike[str],
     *,
     root: bytes | None = None,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> ScrubResult:
     """Rebuild a sealed file's root and hold it against its trailer and, if given, against root.
@@ -39,15 +41,24 @@ def scrub(
     """
     doing = f"scrubbing {os.fspath(source)}"
     with open_source(Path(source), doing=doing) as opened:
-        return scrub_descriptor(opened.fd, root=root, doing=doing, progress=progress)
+        return scrub_descriptor(
+            opened.fd, root=root, doing=doing, threads=threads, progress=progress
+        )
 
 
 def scrub_descriptor(
-    source_fd: int, *, root: bytes | None, doing: str, progress: Progress | None = None
+    source_fd: int,
+    *,
+    root: bytes | None,
+    doing: str,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> ScrubResult:
     """Scrub what an open descriptor holds, a pipe too."""
     header = read_header(source_fd, doing=doing)
-    result = _core.scrub(header, source_fd, doing=doing, progress=progress)
+    result = _core.scrub(
+        header, source_fd, doing=doing, threads=thread_limit(threads), progress=progress
+    )
     if root is not None and not hmac.compare_digest(root, result.root):
         raise DamagedError(
             f"{doing}: its root is {result.root.hex()}, not the one given",

@@ -12,6 +12,7 @@ from strongroom._core import Progress, Result, SealOptions
 from strongroom.errors import LimitError, UsageError
 from strongroom.keys.envelope import Credential, Session, seal_envelope
 from strongroom.ops.files import Source, new_file, open_source
+from strongroom.ops.threads import thread_limit
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -30,13 +31,15 @@ def seal_file(
     level: int = DEFAULT_LEVEL,
     pad: bool = True,
     overwrite: bool = False,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Seal one file into another, in constant memory.
 
     level: zstd's, 1 to 22; 0 compresses nothing. What does not compress is stored raw at any
-    level. pad: hide the exact length (Padmé, at most 3.1 % from 1 MiB up). progress is called
-    with bytes read and written about ten times a second.
+    level. pad: hide the exact length (Padmé, at most 3.1 % from 1 MiB up). threads: at most this
+    many; None for as many as there are processors. progress is called with bytes read and
+    written about ten times a second.
 
     target appears only when it is whole and durable. Returns the segment root, which names every
     stored byte, and counts. Raises SourceError (also when source changes meanwhile), TargetError,
@@ -48,7 +51,14 @@ def seal_file(
         new_file(Path(target), source=opened, overwrite=overwrite, doing=doing) as target_fd,
     ):
         return seal_descriptor(
-            opened, target_fd, key=key, level=level, pad=pad, doing=doing, progress=progress
+            opened,
+            target_fd,
+            key=key,
+            level=level,
+            pad=pad,
+            doing=doing,
+            threads=threads,
+            progress=progress,
         )
 
 
@@ -60,6 +70,7 @@ def seal_descriptor(
     level: int,
     pad: bool,
     doing: str,
+    threads: int | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Seal what an open descriptor holds, a pipe too, into another. Raises as seal_file does."""
@@ -67,24 +78,29 @@ def seal_descriptor(
         raise LimitError(
             f"{doing}: {source.size} bytes are more than one sealed file can hold, {_RAW_LEN_MAX}"
         )
-    options = _options(key, level=level, pad=pad)
+    options = _options(key, level=level, pad=pad, threads=threads)
     result = _core.seal(options, source.fd, target_fd, doing=doing, progress=progress)
     source.check_unchanged(result.raw_bytes, doing=doing)
     return result
 
 
 def seal_bytes(
-    data: Buffer, *, key: Credential, level: int = DEFAULT_LEVEL, pad: bool = True
+    data: Buffer,
+    *,
+    key: Credential,
+    level: int = DEFAULT_LEVEL,
+    pad: bool = True,
+    threads: int | None = None,
 ) -> bytes:
-    """Seal bytes in memory; see seal_file for level and pad."""
-    options = _options(key, level=level, pad=pad)
+    """Seal bytes in memory; see seal_file for level, pad and threads."""
+    options = _options(key, level=level, pad=pad, threads=threads)
     with memoryview(data).cast("B") as view:
         sealed = bytearray(_sealed_len_max(len(view)))
         result = _core.seal(options, view, sealed, doing="sealing bytes")
     return bytes(memoryview(sealed)[: result.stored_bytes])
 
 
-def _options(key: Credential, *, level: int, pad: bool) -> SealOptions:
+def _options(key: Credential, *, level: int, pad: bool, threads: int | None) -> SealOptions:
     if not 0 <= level <= _core.LEVEL_MAX:
         raise UsageError(f"the compression level is 0 to {_core.LEVEL_MAX}, not {level}")
     session = Session.fresh()
@@ -96,6 +112,7 @@ def _options(key: Credential, *, level: int, pad: bool) -> SealOptions:
         envelopes=seal_envelope(key, session, session_key),
         level=level,
         pad=pad,
+        threads=thread_limit(threads),
     )
 
 
