@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,13 +39,14 @@ class Overlay:
         Not to standard error: tests that run the program look at what it says there. Python and
         its libraries keep memory until the end, so leaks are the C tests' to find.
         """
-        libasan = subprocess.run(
-            ["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        needed = subprocess.run(["ldd", self.core], capture_output=True, text=True, check=True)
+        libasan = re.search(r"libasan\S* => (/\S+)", needed.stdout)
+        if libasan is None:  # clang links its own into programs only
+            raise RuntimeError("the sanitized core was not built with gcc")
         kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
         common = f"abort_on_error=1:log_path={reports}"
         return kept | {
-            "LD_PRELOAD": libasan,
+            "LD_PRELOAD": libasan[1],
             "PYTHONPATH": str(self.folder),
             "ASAN_OPTIONS": f"detect_leaks=0:{common}",
             "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:{common}",
@@ -69,7 +71,7 @@ def _compile(folder: Path) -> None:
     shutil.rmtree(folder.parent, ignore_errors=True)
     places = ["--build-lib", str(folder), "--build-temp", str(folder.parent / "objects")]
     flags = " ".join(FLAGS)
-    environment = {"CC": "gcc", "STRONGROOM_EXTRA_CFLAGS": flags, "STRONGROOM_EXTRA_LDFLAGS": flags}
+    environment = {"STRONGROOM_EXTRA_CFLAGS": flags, "STRONGROOM_EXTRA_LDFLAGS": flags}
     command = [sys.executable, "setup.py", "-q", "build_ext", *places]
     done = subprocess.run(
         command,
