@@ -47,6 +47,7 @@ _RAISES: dict[int, type[StrongroomError]] = {
     lib.SRM_EAUTH: DamagedError,
     lib.SRM_EUNSUPPORTED: UnsupportedError,
     lib.SRM_ELIMIT: LimitError,
+    lib.SRM_ECHANGED: SourceError,
 }
 
 
@@ -330,18 +331,17 @@ def _failure(status: int, failure: Any, *, doing: str) -> Exception:
         reading = failure.place == lib.SRM_AT_INPUT
         kind, verb = (SourceError, "reading") if reading else (TargetError, "writing")
         return kind(f"{doing}: {verb} failed: {os.strerror(failure.os_error)}")
-    if status == lib.SRM_ECHANGED:
-        return SourceError(f"{doing}: {text}", hint="try again when nothing writes to it")
-    if status not in (lib.SRM_EAUTH, lib.SRM_EDAMAGED):
-        return _RAISES.get(status, StrongroomError)(f"{doing}: {text}")
+    if status in (lib.SRM_EAUTH, lib.SRM_EDAMAGED):
+        text = _damage(text, failure)
+    return _RAISES.get(status, StrongroomError)(f"{doing}: {text}")
+
+
+def _damage(text: str, failure: Any) -> str:
+    """What is damaged, and where."""
     if failure.place == lib.SRM_AT_TRAILER:
-        return DamagedError(
-            f"{doing}: cut off or followed by other data, or its trailer is damaged"
-        )
+        return "cut off or followed by other data, or its trailer is damaged"
     if failure.place == lib.SRM_AT_ROOT:
-        return DamagedError(f"{doing}: its bytes do not make the segment root in its trailer")
-    place = _text(lib.srm_place_text(failure.place))
-    where = f"frame {failure.frame}"
-    if failure.place != lib.SRM_AT_FRAME:
-        where += f", {place}"
-    return DamagedError(f"{doing}: {where}: {text}")
+        return "its bytes do not make the segment root in its trailer"
+    if failure.place == lib.SRM_AT_FRAME:
+        return f"frame {failure.frame}: {text}"
+    return f"frame {failure.frame}, {_text(lib.srm_place_text(failure.place))}: {text}"
