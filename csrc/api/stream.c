@@ -1,8 +1,6 @@
 #include "pipeline/stream.h"
 #include "base/bytes.h"
 #include "segment/header.h"
-#include "segment/layout.h"
-#include "segment/peek.h"
 
 #define WAIT_MS_MAX 60000
 
@@ -84,18 +82,4 @@ srm_status srm_job_result(srm_job *job, srm_result *result, srm_failure *failure
 
 void srm_job_free(srm_job *job) {
     job_free(job);
-}
-
-srm_status srm_stream_raw_len(const uint8_t header[4096], const uint8_t session_key[32],
-    const uint8_t *mem, size_t mem_len, uint64_t *raw_len) {
-    layout l;
-    if (raw_len == NULL)
-        return SRM_EINVAL;
-    *raw_len = 0;
-    if (header == NULL || session_key == NULL || (mem == NULL && mem_len > 0))
-        return SRM_EINVAL;
-    if (mem_len < SRM_TRAILER_LEN || layout_of_length(mem_len - SRM_TRAILER_LEN, &l) != SRM_OK)
-        return SRM_EDAMAGED;
-    const uint8_t *stored = mem + (l.frame_count - 1) * SRM_FRAME_LEN;
-    return peek_raw_len(header, session_key, l.frame_count - 1, stored, l.last_len, raw_len);
 }

@@ -188,10 +188,29 @@ SRM_MUST_USE srm_status srm_job_result(srm_job *job, srm_result *result, srm_fai
 /* Cancel, wait for the thread, wipe and free. NULL is fine. */
 void srm_job_free(srm_job *job);
 
-/* The plaintext length of a whole stream in memory, from its authenticated last frame.
- * mem is what follows the header. SRM_EDAMAGED, SRM_EAUTH. Any thread. */
-SRM_MUST_USE srm_status srm_stream_raw_len(const uint8_t header[4096],
-    const uint8_t session_key[32], const uint8_t *mem, size_t mem_len, uint64_t *raw_len);
+/* ---- Reading at any place ------------------------------------------------------------------ */
+
+/* A stream in a regular file or in memory, read wherever it is wanted. Exactly the frames that
+ * are asked for are read, and verified before any byte of them comes out; the segment root is
+ * not checked. One thread at a time. */
+typedef struct srm_view srm_view;
+
+/* header: the stream's first 4096 bytes; source: what follows, the caller's, which must live as
+ * long as the view. Reads the last frame, and the directory if there is one (8 bytes of memory a
+ * MiB of plaintext). failure says what went wrong. The caller frees *out with srm_view_free. */
+SRM_MUST_USE srm_status srm_view_open(const uint8_t header[4096], const uint8_t session_key[32],
+    srm_source source, srm_view **out, srm_failure *failure);
+
+/* Bytes of plaintext. */
+uint64_t srm_view_len(const srm_view *view);
+
+/* Plaintext bytes [off, off + len) into out; *got: how many, fewer only at the end. On an error
+ * *got is 0 and out holds no plaintext; the view may still be used. */
+SRM_MUST_USE srm_status srm_view_read(srm_view *view, uint64_t off, uint8_t *out, size_t len,
+    size_t *got, srm_failure *failure);
+
+/* Wipes and frees. NULL is fine. */
+void srm_view_free(srm_view *view);
 
 /* ---- Merkle trees (RFC 6962) ------------------------------------------------------------- */
 

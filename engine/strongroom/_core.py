@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -21,6 +21,7 @@ from strongroom.errors import (
     StrongroomError,
     TargetError,
     UnsupportedError,
+    UsageError,
 )
 
 if TYPE_CHECKING:
@@ -201,15 +202,50 @@ def open_stream(
         )
 
 
-def raw_len(header: Header, session_key: bytes, rest: Buffer, *, doing: str) -> int:
-    """Plaintext bytes of a whole stream in memory, authenticated. rest: what follows the header."""
-    out = ffi.new("uint64_t *")
-    with ffi.from_buffer("uint8_t[]", rest) as mem:
-        status = lib.srm_stream_raw_len(
-            ffi.from_buffer(header.stored), session_key, mem, len(mem), out
-        )
-    _check(status, doing=doing)
-    return int(out[0])
+class View:
+    """A stream read at any place; only what is asked for is read and verified.
+
+    Use it from one thread at a time, and close it. source must outlive it.
+    """
+
+    def __init__(self, header: Header, session_key: bytes, source: Endpoint, *, doing: str) -> None:
+        """Raises DamagedError, SourceError; UsageError for a pipe."""
+        self._doing = doing
+        self._view = ffi.NULL
+        self._stack = ExitStack()
+        from_ = self._stack.enter_context(_source(source))
+        out, failure = ffi.new("srm_view **"), ffi.new("srm_failure *")
+        stored = ffi.from_buffer(header.stored)
+        status = lib.srm_view_open(stored, session_key, from_[0], out, failure)
+        if status != lib.SRM_OK:
+            self._stack.close()
+            if status == lib.SRM_EINVAL:
+                raise UsageError(f"{doing}: only a regular file can be read at any place")
+            raise _failure(status, failure, doing=doing)
+        self._view = out[0]
+
+    def __len__(self) -> int:
+        return int(lib.srm_view_len(self._view))
+
+    def read_into(self, offset: int, target: Buffer) -> int:
+        """Fill target with plaintext from offset on; fewer bytes only at the end.
+
+        Raises DamagedError, SourceError; target then holds no plaintext.
+        """
+        if self._view == ffi.NULL:
+            raise ValueError("the view is closed")
+        got, failure = ffi.new("size_t *"), ffi.new("srm_failure *")
+        with ffi.from_buffer("uint8_t[]", target, require_writable=True) as mem:
+            status = lib.srm_view_read(self._view, offset, mem, len(mem), got, failure)
+        if status != lib.SRM_OK:
+            raise _failure(status, failure, doing=self._doing)
+        return int(got[0])
+
+    def close(self) -> None:
+        """Wipe keys and plaintext. More than once is fine."""
+        lib.srm_view_free(self._view)
+        self._view = ffi.NULL
+        self._stack.close()
 
 
 def scrub(
@@ -342,6 +378,8 @@ def _damage(text: str, failure: Any) -> str:
         return "cut off or followed by other data, or its trailer is damaged"
     if failure.place == lib.SRM_AT_ROOT:
         return "its bytes do not make the segment root in its trailer"
+    if failure.place == lib.SRM_AT_HEADER:
+        return f"header: {text}"
     if failure.place == lib.SRM_AT_FRAME:
         return f"frame {failure.frame}: {text}"
     return f"frame {failure.frame}, {_text(lib.srm_place_text(failure.place))}: {text}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,8 @@ def open_bytes(data: Buffer, *, key: Credential, limit: int | None = None) -> by
         header = _core.parse_header(bytes(view[: _core.HEADER_LEN]), doing=doing)
         session_key = unlock(header, key, doing=doing)
         rest = view[_core.HEADER_LEN :]
-        raw_len = _core.raw_len(header, session_key, rest, doing=doing)
+        with closing(_core.View(header, session_key, rest, doing=doing)) as whole:
+            raw_len = len(whole)
         if limit is not None and raw_len > limit:
             raise LimitError(f"{doing}: {raw_len} bytes of plaintext are more than {limit}")
         try:
