@@ -1,0 +1,51 @@
+"""The C core, as Python sees it. The only package that touches ffi."""
+
+from strongroom._core.build import BuildInfo, build_info
+from strongroom._core.constants import (
+    CHUNK_LEN,
+    FRAME_LEN,
+    HEADER_LEN,
+    LEVEL_MAX,
+    THREADS_MAX,
+    TRAILER_LEN,
+)
+from strongroom._core.endpoints import Endpoint
+from strongroom._core.headers import Header, parse_header
+from strongroom._core.jobs import (
+    Job,
+    Progress,
+    Result,
+    SealOptions,
+    open_stream,
+    scrub,
+    seal,
+    start_seal,
+)
+from strongroom._core.merkle import merkle_path, merkle_root, merkle_root_from_path
+from strongroom._core.view import View
+
+__all__ = [
+    "CHUNK_LEN",
+    "FRAME_LEN",
+    "HEADER_LEN",
+    "LEVEL_MAX",
+    "THREADS_MAX",
+    "TRAILER_LEN",
+    "BuildInfo",
+    "Endpoint",
+    "Header",
+    "Job",
+    "Progress",
+    "Result",
+    "SealOptions",
+    "View",
+    "build_info",
+    "merkle_path",
+    "merkle_root",
+    "merkle_root_from_path",
+    "open_stream",
+    "parse_header",
+    "scrub",
+    "seal",
+    "start_seal",
+]

@@ -1,0 +1,205 @@
+"""Sealing, opening and scrubbing whole streams.
+
+The work runs on threads of the core; the calling thread wakes ten times a second to report
+progress and to let signals such as Ctrl-C through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from strongroom._core.endpoints import Endpoint, sink_of, source_of
+from strongroom._core.failures import check, failure_error
+from strongroom._core.headers import Header
+from strongroom._native import ffi, lib
+from strongroom.errors import DamagedError
+
+WAKE_MS = 100
+TYPE_STREAM = 1
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called from the calling thread with bytes read and bytes written so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a job produced or checked."""
+
+    root: bytes
+    frames: int
+    raw_bytes: int
+    stored_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealOptions:
+    """What goes into a header, and how to seal."""
+
+    repo_id: bytes
+    session_id: bytes
+    session_key: bytes
+    envelopes: bytes
+    """The envelope list as stored, without fill."""
+    level: int
+    pad: bool
+    threads: int = 0
+    """At most this many; 0: as many as there are processors."""
+
+
+class Job:
+    """A seal, open or scrub that runs on threads of the core. Close it whatever happens."""
+
+    def __init__(self, start: Callable[[Any], int], *, doing: str, keep: ExitStack) -> None:
+        """start takes a `srm_job **`; keep holds what the job works on and is closed with it."""
+        self._doing = doing
+        out = ffi.new("srm_job **")
+        try:
+            status = start(out)
+            if status == lib.SRM_EAUTH:
+                raise DamagedError(f"{doing}: header: authentication failed")
+            check(status, doing=doing)
+            # Freed with its last reference, should a signal's exception come before close can.
+            self._job = ffi.gc(out[0], lib.srm_job_free)
+            self._keep = keep
+        except BaseException:
+            if not hasattr(self, "_job"):
+                lib.srm_job_free(out[0])
+            keep.close()
+            raise
+
+    def wait(self, timeout_ms: int) -> bool:
+        """Is it over? Waits up to timeout_ms for that."""
+        return bool(lib.srm_job_wait(self._job, timeout_ms) != lib.SRM_RUNNING)
+
+    def watch(self, progress: Progress | None) -> Result:
+        """Wait for the end, reporting ten times a second. Raises as result does."""
+        while not self.wait(WAKE_MS):
+            if progress is not None:
+                progress(*self._progress())
+        result = self.result()
+        if progress is not None:
+            progress(*self._progress())
+        return result
+
+    def result(self) -> Result:
+        """What came of it, once it is over. Raises what it failed of."""
+        result, failure = ffi.new("srm_result *"), ffi.new("srm_failure *")
+        check(lib.srm_job_result(self._job, result, failure), doing=self._doing)
+        if failure.status != lib.SRM_OK:
+            raise failure_error(failure.status, failure, doing=self._doing)
+        return Result(
+            root=bytes(ffi.buffer(result.root)),
+            frames=result.frames,
+            raw_bytes=result.raw_len,
+            stored_bytes=result.stored_len,
+        )
+
+    def close(self) -> None:
+        """Stop it if it still runs, and free it. More than once is fine."""
+        ffi.release(self._job)
+        self._keep.close()
+
+    def _progress(self) -> tuple[int, int]:
+        counts = ffi.new("uint64_t[2]")
+        lib.srm_job_progress(self._job, counts, counts + 1)
+        return int(counts[0]), int(counts[1])
+
+
+def seal(
+    options: SealOptions,
+    source: Endpoint,
+    target: Endpoint,
+    *,
+    doing: str,
+    progress: Progress | None = None,
+) -> Result:
+    """Seal source into target as one stream segment.
+
+    Raises SourceError, TargetError, LimitError; a target that failed holds nothing of use.
+    """
+    with closing(start_seal(options, source, target, doing=doing)) as job:
+        return job.watch(progress)
+
+
+def start_seal(options: SealOptions, source: Endpoint, target: Endpoint, *, doing: str) -> Job:
+    """Begin to seal; the caller watches the job and closes it."""
+    with ExitStack() as stack:
+        from_ = stack.enter_context(source_of(source))
+        to = stack.enter_context(sink_of(target))
+        envelopes = ffi.from_buffer("uint8_t[]", options.envelopes)
+        given = ffi.new(
+            "srm_seal_options *",
+            {
+                "type": TYPE_STREAM,
+                "level": options.level,
+                "pad": options.pad,
+                "threads": options.threads,
+                "repo_id": options.repo_id,
+                "session_id": options.session_id,
+                "session_key": options.session_key,
+                "envelopes": envelopes,
+                "envelopes_len": len(options.envelopes),
+            },
+        )
+        try:
+            return Job(
+                lambda out: lib.srm_seal_start(given, from_[0], to[0], out),
+                doing=doing,
+                keep=stack.pop_all(),
+            )
+        finally:
+            ffi.buffer(given)[:] = bytes(ffi.sizeof("srm_seal_options"))
+
+
+def open_stream(
+    header: Header,
+    session_key: bytes,
+    source: Endpoint,
+    target: Endpoint,
+    *,
+    doing: str,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Result:
+    """Open what follows a header into target, frame by frame.
+
+    Raises DamagedError, SourceError, TargetError. Only a return means that target is complete.
+    """
+    with ExitStack() as stack:
+        from_ = stack.enter_context(source_of(source))
+        to = stack.enter_context(sink_of(target))
+        stored = ffi.from_buffer(header.stored)
+        job = Job(
+            lambda out: lib.srm_open_start(stored, session_key, from_[0], to[0], threads, out),
+            doing=doing,
+            keep=stack.pop_all(),
+        )
+    with closing(job):
+        return job.watch(progress)
+
+
+def scrub(
+    header: Header,
+    source: Endpoint,
+    *,
+    doing: str,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> Result:
+    """Recompute a stream's root without a key and hold it against its trailer.
+
+    raw_bytes is 0 in the result: it cannot be known. Raises DamagedError, SourceError.
+    """
+    with ExitStack() as stack:
+        from_ = stack.enter_context(source_of(source))
+        stored = ffi.from_buffer(header.stored)
+        job = Job(
+            lambda out: lib.srm_scrub_start(stored, from_[0], threads, out),
+            doing=doing,
+            keep=stack.pop_all(),
+        )
+    with closing(job):
+        return job.watch(progress)
