@@ -65,6 +65,8 @@ srm_status frames_read(frames *f, job_control *control, uint64_t index, uint8_t 
     const uint8_t **stored, size_t *len, bool *last) {
     srm_status status = SRM_OK;
     if (f->source.len == LEN_UNKNOWN) {
+        if (index >= FRAME_COUNT_MAX)
+            return job_fail_at(control, SRM_EDAMAGED, SRM_AT_FRAME, index);
         status = read_ahead(f, control, index);
         if (status != SRM_OK)
             return status;

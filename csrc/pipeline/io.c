@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -96,8 +98,10 @@ srm_status input_read_next(
 /* Writing to a blocking pipe waits until the reader took everything, and nothing can cancel that.
  * O_NONBLOCK on the caller's descriptor would show in every process that shares it; opening the
  * same pipe again gives flags of our own. */
-static int reopen_pipe(int fd) {
+static int reopen_pipe(int fd, int flags) {
     char path[64];
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY)
+        return -1; /* opening it again must not give what the caller did not have */
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     return open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 }
@@ -110,10 +114,11 @@ void output_begin(output *s, srm_sink given) {
     s->in_order = true;
     if (fstat(given.fd, &status) != 0)
         return;
-    if (S_ISFIFO(status.st_mode))
-        s->own_fd = reopen_pipe(given.fd);
-    /* pwrite(2) ignores the offset where O_APPEND is set. */
     int flags = fcntl(given.fd, F_GETFL);
+    if (S_ISFIFO(status.st_mode))
+        s->own_fd = reopen_pipe(given.fd, flags);
+    s->is_socket = S_ISSOCK(status.st_mode);
+    /* pwrite(2) ignores the offset where O_APPEND is set. */
     off_t at = S_ISREG(status.st_mode) ? lseek(given.fd, 0, SEEK_CUR) : -1;
     if (at >= 0 && flags >= 0 && (flags & O_APPEND) == 0) {
         s->base = (uint64_t)at;
@@ -157,13 +162,22 @@ srm_status output_write_at(
     return SRM_OK;
 }
 
+/* Write what can be written at once, or as little as blocks for a moment only. */
+static ssize_t write_some(const output *s, const uint8_t *data, size_t len) {
+    if (s->own_fd >= 0)
+        return write(s->own_fd, data, len);
+    if (s->is_socket)
+        return send(s->given.fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return write(s->given.fd, data, min_size(len, PIPE_BUF));
+}
+
 srm_status output_write_next(output *s, job_control *control, const uint8_t *data, size_t len) {
     int fd = s->own_fd >= 0 ? s->own_fd : s->given.fd;
     while (len > 0) {
         srm_status status = await(fd, POLLOUT, control);
         if (status != SRM_OK)
             return status;
-        ssize_t n = write(fd, data, len);
+        ssize_t n = write_some(s, data, len);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return job_fail(control, SRM_EIO, SRM_AT_OUTPUT, errno);
         if (n > 0) {

@@ -32,6 +32,7 @@ SRM_MUST_USE srm_status input_read_next(
 typedef struct output {
     srm_sink given;
     bool in_order; /* only output_write_next works */
+    bool is_socket;
     uint64_t base; /* where a regular file stood */
     int own_fd;    /* our own non-blocking opening of a pipe, or -1 */
 } output;

@@ -49,30 +49,33 @@ class SealOptions:
     """At most this many; 0: as many as there are processors."""
 
 
+def _free_job(holder: Any) -> None:
+    lib.srm_job_free(holder[0])
+    holder[0] = ffi.NULL
+
+
 class Job:
     """A seal, open or scrub that runs on threads of the core. Close it whatever happens."""
 
     def __init__(self, start: Callable[[Any], int], *, doing: str, keep: ExitStack) -> None:
         """start takes a `srm_job **`; keep holds what the job works on and is closed with it."""
         self._doing = doing
-        out = ffi.new("srm_job **")
+        # The holder frees the job exactly once: by close, or with its last reference should a
+        # signal's exception come before anyone can call close.
+        self._holder = ffi.gc(ffi.new("srm_job **"), _free_job)
+        self._keep = keep
         try:
-            status = start(out)
+            status = start(self._holder)
             if status == lib.SRM_EAUTH:
                 raise DamagedError(f"{doing}: header: authentication failed")
             check(status, doing=doing)
-            # Freed with its last reference, should a signal's exception come before close can.
-            self._job = ffi.gc(out[0], lib.srm_job_free)
-            self._keep = keep
         except BaseException:
-            if not hasattr(self, "_job"):
-                lib.srm_job_free(out[0])
-            keep.close()
+            self.close()
             raise
 
     def wait(self, timeout_ms: int) -> bool:
         """Is it over? Waits up to timeout_ms for that."""
-        return bool(lib.srm_job_wait(self._job, timeout_ms) != lib.SRM_RUNNING)
+        return bool(lib.srm_job_wait(self._holder[0], timeout_ms) != lib.SRM_RUNNING)
 
     def watch(self, progress: Progress | None) -> Result:
         """Wait for the end, reporting ten times a second. Raises as result does."""
@@ -87,7 +90,7 @@ class Job:
     def result(self) -> Result:
         """What came of it, once it is over. Raises what it failed of."""
         result, failure = ffi.new("srm_result *"), ffi.new("srm_failure *")
-        check(lib.srm_job_result(self._job, result, failure), doing=self._doing)
+        check(lib.srm_job_result(self._holder[0], result, failure), doing=self._doing)
         if failure.status != lib.SRM_OK:
             raise failure_error(failure.status, failure, doing=self._doing)
         return Result(
@@ -99,12 +102,12 @@ class Job:
 
     def close(self) -> None:
         """Stop it if it still runs, and free it. More than once is fine."""
-        ffi.release(self._job)
+        ffi.release(self._holder)
         self._keep.close()
 
     def _progress(self) -> tuple[int, int]:
         counts = ffi.new("uint64_t[2]")
-        lib.srm_job_progress(self._job, counts, counts + 1)
+        lib.srm_job_progress(self._holder[0], counts, counts + 1)
         return int(counts[0]), int(counts[1])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from strongroom._core.endpoints import Endpoint, source_of
 from strongroom._core.failures import failure_error
@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
+def _free_view(holder: Any) -> None:
+    lib.srm_view_free(holder[0])
+    holder[0] = ffi.NULL
+
+
 class View:
     """A stream read at any place; only what is asked for is read and verified.
 
@@ -24,38 +29,36 @@ class View:
     def __init__(self, header: Header, session_key: bytes, source: Endpoint, *, doing: str) -> None:
         """Raises DamagedError, SourceError; UsageError for a pipe."""
         self._doing = doing
-        self._view = ffi.NULL
+        self._holder = ffi.gc(ffi.new("srm_view **"), _free_view)
         self._stack = ExitStack()
         from_ = self._stack.enter_context(source_of(source))
-        out, failure = ffi.new("srm_view **"), ffi.new("srm_failure *")
+        failure = ffi.new("srm_failure *")
         stored = ffi.from_buffer(header.stored)
-        status = lib.srm_view_open(stored, session_key, from_[0], out, failure)
+        status = lib.srm_view_open(stored, session_key, from_[0], self._holder, failure)
         if status != lib.SRM_OK:
-            self._stack.close()
+            self.close()
             if status == lib.SRM_EINVAL:
                 raise UsageError(f"{doing}: only a regular file can be read at any place")
             raise failure_error(status, failure, doing=doing)
-        self._view = out[0]
 
     def __len__(self) -> int:
-        return int(lib.srm_view_len(self._view))
+        return int(lib.srm_view_len(self._holder[0]))
 
     def read_into(self, offset: int, target: Buffer) -> int:
         """Fill target with plaintext from offset on; fewer bytes only at the end.
 
         Raises DamagedError, SourceError; target then holds no plaintext.
         """
-        if self._view == ffi.NULL:
+        if self._holder[0] == ffi.NULL:
             raise ValueError("the view is closed")
         got, failure = ffi.new("size_t *"), ffi.new("srm_failure *")
         with ffi.from_buffer("uint8_t[]", target, require_writable=True) as mem:
-            status = lib.srm_view_read(self._view, offset, mem, len(mem), got, failure)
+            status = lib.srm_view_read(self._holder[0], offset, mem, len(mem), got, failure)
         if status != lib.SRM_OK:
             raise failure_error(status, failure, doing=self._doing)
         return int(got[0])
 
     def close(self) -> None:
         """Wipe keys and plaintext. More than once is fine."""
-        lib.srm_view_free(self._view)
-        self._view = ffi.NULL
+        ffi.release(self._holder)
         self._stack.close()
