@@ -81,7 +81,7 @@ def test_reading_begins_where_standard_input_stands(
 def test_a_closed_standard_input_is_an_error(program: Program, verb: str) -> None:
     words = ["scrub", "-"] if verb == "scrub" else [verb, *KEY, "-", "-o", "x"]
     run = program.under("sh", "-c", 'exec "$0" "$@" <&-')(*words, code=1)
-    assert "standard input: Bad file descriptor" in run.err
+    assert "standard input: reading failed: Bad file descriptor" in run.err
 
 
 def test_a_closed_standard_output_is_an_error(program: Program) -> None:
