@@ -15,6 +15,7 @@ from strongroom import RootKey, open_bytes, seal_bytes, seal_file
 
 KEY = ("--key-file", "my.key")
 GIB = 2**30
+CHUNK = 2**20 - 64
 MEMORY_MAX = 200 * 2**20
 
 # Writes argv[1] bytes that do not compress; checks that the same come in.
@@ -106,21 +107,23 @@ def test_what_follows_the_end_is_damage(program: Program, key: RootKey) -> None:
 
 
 def test_frames_go_out_as_each_verifies(program: Program, tmp_path: Path, key: RootKey) -> None:
+    """A frame is known not to be the last with one byte more than a frame and a trailer."""
     block = os.urandom(8 * 2**20)
     sealed = seal_bytes(block, key=key)
+    enough = 4096 + 2**20 + 4160 + 1
     process = program.start(
         "open", *KEY, "-", "-o", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     )
     with process:
         assert process.stdin is not None
         assert process.stdout is not None
-        feeder = threading.Thread(target=process.stdin.write, args=(sealed[: 5 * 2**20],))
+        feeder = threading.Thread(target=process.stdin.write, args=(sealed[:enough],))
         feeder.start()
         begun = b""
-        while len(begun) < 2**20:
-            begun += process.stdout.read(2**20)
+        while len(begun) < CHUNK:
+            begun += process.stdout.read(CHUNK)
         feeder.join()
-        rest, _ = process.communicate(sealed[5 * 2**20 :], timeout=30)
+        rest, _ = process.communicate(sealed[enough:], timeout=30)
     assert process.returncode == 0
     assert begun + rest == block
 
