@@ -17,7 +17,7 @@ CHEAPEST = KdfParameters(memory_kib=64 * 1024, passes=3, lanes=1)
 
 
 @pytest.fixture
-def strongroom(tmp_path: Path) -> Program:
+def program(tmp_path: Path) -> Program:
     """The program, in an empty folder that holds only my.key."""
     (tmp_path / "my.key").write_text(KEY.to_digits() + "\n")
     (tmp_path / "my.key").chmod(0o600)

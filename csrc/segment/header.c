@@ -132,7 +132,9 @@ srm_status header_build(
     if (status == SRM_OK)
         status = sha256_digest(header, AT_DIGEST, header + AT_DIGEST);
     srm_header_info info;
-    if (status == SRM_OK && header_parse(header, &info) != SRM_OK)
+    if (status == SRM_OK)
+        status = header_parse(header, &info);
+    if (status == SRM_EDAMAGED || status == SRM_EUNSUPPORTED)
         status = SRM_EINVAL; /* the envelopes given were not a list any reader would take */
     return status;
 }

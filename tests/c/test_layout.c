@@ -1,8 +1,9 @@
-/* Lengths and places, record heads, footers, fresh randomness. */
+/* Lengths and places, record heads, footers, directories, texts, fresh randomness. */
 #include "base/bytes.h"
 #include "check.h"
 #include "crypto/random.h"
 #include "segment/layout.h"
+#include "segment/offsets.h"
 #include "segment/record.h"
 
 #include <unistd.h>
@@ -235,6 +236,41 @@ static void footers_that_contradict_themselves_are_refused(void) {
         CHECK(!footer_loads(&wrong[i]));
 }
 
+/* Nothing is kept while all chunks are raw; the first that is not brings the entries of those
+ * before it. */
+static void offsets_are_kept_from_the_first_compressed_chunk_on(void) {
+    enum { RAW_COUNT = 5, COUNT = 3000 };
+    offsets o = {0};
+    for (uint64_t i = 0; i < COUNT; i++) {
+        CHECK(offsets_len(&o) == (i <= RAW_COUNT ? 0 : i * OFFSET_LEN));
+        uint64_t off = i < RAW_COUNT ? i * FRAME_PLAIN_LEN : RAW_COUNT * FRAME_PLAIN_LEN + i;
+        CHECK_STATUS(SRM_OK, offsets_add(&o, off, i != RAW_COUNT));
+    }
+    for (uint64_t i = 0; i < COUNT; i++) {
+        uint64_t off = i < RAW_COUNT ? i * FRAME_PLAIN_LEN : RAW_COUNT * FRAME_PLAIN_LEN + i;
+        CHECK(load_be64(o.entries + i * OFFSET_LEN) == off);
+    }
+    offsets_free(&o);
+    CHECK(o.count == 0 && o.entries == NULL);
+    o.count = CHUNK_COUNT_MAX;
+    CHECK_STATUS(SRM_ELIMIT, offsets_add(&o, 0, true));
+    CHECK_STATUS(SRM_ELIMIT, offsets_add(&o, 0, false));
+    CHECK(o.entries == NULL);
+}
+
+static void every_status_and_place_has_words(void) {
+    srm_build_info info;
+    for (int value = -1; value <= 20; value++) {
+        CHECK(srm_status_text(value)[0] != '\0');
+        CHECK((srm_place_text(value)[0] != '\0') == (value > SRM_AT_NONE && value <= SRM_AT_ROOT));
+        for (int other = SRM_OK; other < value && value <= SRM_ELIMIT; other++)
+            CHECK(strcmp(srm_status_text(value), srm_status_text(other)) != 0);
+    }
+    srm_build_info_get(&info);
+    CHECK(info.openssl_version[0] != '\0' && info.zstd_version[0] != '\0');
+    CHECK(info.blake3_version[0] != '\0' && info.notes != NULL && info.cpu_features != NULL);
+}
+
 static void fresh_randomness_never_repeats(void) {
     enum { DRAWS = 1000 };
     static uint8_t drawn[DRAWS][32];
@@ -287,6 +323,8 @@ int main(void) {
         FACT(footers_come_back),
         FACT(every_fixed_bit_of_a_footer_must_be_right),
         FACT(footers_that_contradict_themselves_are_refused),
+        FACT(offsets_are_kept_from_the_first_compressed_chunk_on),
+        FACT(every_status_and_place_has_words),
         FACT(fresh_randomness_never_repeats),
         FACT(fresh_randomness_differs_after_a_fork),
         FACT(runs_of_zeros_are_measured_at_every_length_and_place),

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -138,6 +139,6 @@ def _native(what: str) -> tuple[str, ...]:
     What hides symbols of archives is for the extension module: here it would hide malloc of
     clang's sanitizers from the C library.
     """
-    command = ["python3", "-m", "csrc.deps.native", what]
+    command = [sys.executable, "-m", "csrc.deps.native", what]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return tuple(flag for flag in done.stdout.split() if "--exclude-libs" not in flag)

@@ -61,6 +61,7 @@ def _cli(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line and exit with its documented code."""
+    _occupy_closed()
     for number in (signal.SIGTERM, signal.SIGHUP):
         # What nohup ignores stays ignored.
         if signal.getsignal(number) == signal.SIG_DFL:
@@ -86,6 +87,15 @@ def main() -> None:
         say_error(TargetError(f"{what}: {error.strerror}"))
         code = TargetError.exit_code
     sys.exit(code)
+
+
+def _occupy_closed() -> None:
+    """Put something unusable where standard descriptors are closed, before a file gets there."""
+    for fd, unusable in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, unusable)
 
 
 def _leave_output() -> None:
