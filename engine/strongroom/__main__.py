@@ -1,5 +1,16 @@
-"""python -m strongroom"""
+"""The program: python -m strongroom, and what the `strongroom` command calls."""
 
-from strongroom.cli import main
+import importlib
+import sys
 
-main()
+
+def run() -> None:
+    """Load the command line and run it. Loading takes long enough to be interrupted."""
+    try:
+        importlib.import_module("strongroom.cli").main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    run()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from strongroom._core.endpoints import Endpoint, sink_of, source_of
@@ -40,7 +40,7 @@ class SealOptions:
 
     repo_id: bytes
     session_id: bytes
-    session_key: bytes
+    session_key: bytes = field(repr=False)
     envelopes: bytes
     """The envelope list as stored, without fill."""
     level: int

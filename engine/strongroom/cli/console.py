@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from strongroom.errors import StrongroomError
+from strongroom.errors import StrongroomError, TargetError
 
 
 def printable(text: str) -> str:
@@ -47,7 +48,7 @@ class Console:
     def emit(self, **fields: Any) -> None:
         """One JSON object a line on stdout, when --json was asked for."""
         if self.as_json:
-            click.echo(json.dumps(fields))
+            put(json.dumps(fields))
 
     def fail(self, error: StrongroomError, **fields: Any) -> None:
         """Report what failed where the work goes on."""
@@ -57,7 +58,8 @@ class Console:
     @property
     def shows_progress(self) -> bool:
         """On a terminal, unless told not to."""
-        return self.progress and not self.quiet and sys.stderr.isatty()
+        on_terminal = sys.stderr is not None and sys.stderr.isatty()
+        return self.progress and not self.quiet and on_terminal
 
 
 def refuse_terminal(fd: int, what: str) -> None:
@@ -68,6 +70,15 @@ def refuse_terminal(fd: int, what: str) -> None:
         )
 
 
+def put(line: str) -> None:
+    """A line of data on standard output. Raises TargetError where that is closed."""
+    if sys.stdout is None:
+        raise TargetError("writing to standard output: it is closed")
+    click.echo(line)
+
+
 def _err(line: str) -> None:
-    # Names that are no Unicode come with surrogates, which stderr may not take.
-    click.echo(line.encode("utf-8", "backslashreplace").decode("utf-8"), err=True)
+    # Names that are no Unicode come with surrogates, which stderr may not take. Nobody listening
+    # is no reason to stop, or to end with another exit code.
+    with contextlib.suppress(OSError):
+        click.echo(line.encode("utf-8", "backslashreplace").decode("utf-8"), err=True)

@@ -10,7 +10,7 @@ import click
 
 from strongroom import __version__
 from strongroom._core import build_info
-from strongroom.cli.console import Console, printable
+from strongroom.cli.console import Console, printable, put
 from strongroom.cli.options import FILE, with_console
 from strongroom.keys.envelope import NAMES
 from strongroom.ops.inspect import SealedInfo, inspect_file
@@ -86,7 +86,7 @@ def _show(fields: dict[str, object], console: Console) -> None:
         console.emit(**fields)
         return
     for name, value in fields.items():
-        click.echo(f"{name.replace('_', ' '):<22}{printable(_words(value))}")
+        put(f"{name.replace('_', ' '):<22}{printable(_words(value))}")
 
 
 def _words(value: object) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from strongroom.cli.console import Console
+from strongroom.cli.console import Console, put
 from strongroom.cli.options import FILE, PIPE, with_console
 from strongroom.errors import TargetError, TargetExistsError
 from strongroom.keys.rootkey import RootKey
+from strongroom.ops.target import sync_folder
 
 
 @click.command("keygen")
@@ -31,7 +32,7 @@ def command(*, output: Path | None, console: Console) -> None:
         if console.as_json:
             console.emit(digits=key.to_digits())
         else:
-            click.echo(key.to_digits())
+            put(key.to_digits())
         return
     _write_key(output, key.to_digits().replace(" ", ""))
     console.say(f"{output}: a new key; keep a copy elsewhere, nobody can replace it")
@@ -53,6 +54,7 @@ def _write_key(path: Path, digits: str) -> None:
             file.write(digits + "\n")
             file.flush()
             os.fsync(file.fileno())
+        sync_folder(path.absolute().parent)
     except OSError as error:
         path.unlink(missing_ok=True)
         raise TargetError(f"{doing}: {error.strerror}") from None

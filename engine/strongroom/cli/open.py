@@ -12,8 +12,8 @@ from strongroom.cli.options import FILE, PIPE, with_console, with_secret, with_t
 from strongroom.cli.plan import SUFFIX, Task
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.transfer import Transfer, check_output, transfer
-from strongroom.ops.files import Source
 from strongroom.ops.open import open_descriptor, open_file
+from strongroom.ops.source import Source
 
 
 @click.command("open")
@@ -61,10 +61,12 @@ def command(
             source.fd, target_fd, key=key, doing=doing, threads=threads, progress=progress
         )
 
-    verb = Transfer("opening", file, descriptor, _without_suffix, overwrite=force)
+    verb = Transfer(
+        doing="opening",
+        file=file,
+        descriptor=descriptor,
+        rename=lambda name: name.removesuffix(SUFFIX),
+        suffix=SUFFIX,
+        overwrite=force,
+    )
     transfer(verb, inputs, output, console)
-
-
-def _without_suffix(name: str) -> str | None:
-    stem = name.removesuffix(SUFFIX)
-    return stem if stem and stem != name else None

@@ -15,9 +15,27 @@ from strongroom.cli.secrets import SecretOptions
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-FILE = click.Path(path_type=Path)
 PIPE = Path("-")
-"""Standard input or output."""
+"""Standard input or output; a file of that name comes as an absolute path."""
+
+
+class _Location(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A path, or - for PIPE."""
+
+    name = "path"
+
+    def convert(
+        self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None
+    ) -> Path:
+        if isinstance(value, Path):
+            return value
+        if not value:
+            self.fail("an empty path names nothing")
+        path = Path(value)
+        return path.absolute() if path == PIPE and value != "-" else path
+
+
+FILE = _Location()
 
 
 def with_console(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,7 +58,9 @@ def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--key-file", type=FILE, help="File with the 64 digits of the key.")
     @click.option("--password-file", type=FILE, help="File whose first line is the password.")
     @click.option("--password-command", help="Command that prints the password.")
-    @click.option("--password-fd", type=click.IntRange(min=0), help="Descriptor to read it from.")
+    @click.option(
+        "--password-fd", type=click.IntRange(0, 2**31 - 1), help="Descriptor to read it from."
+    )
     @click.option(
         "--allow-kdf", is_flag=True, help="Open passwords that cost over 1 GiB or 8 passes."
     )

@@ -12,11 +12,12 @@ from typing import TypeAlias
 import click
 
 from strongroom.errors import SourceError, StrongroomError
+from strongroom.ops.source import identity_of
 
 SUFFIX = ".sealed"
 
-Rename: TypeAlias = Callable[[str], str | None]
-"""The target's name for a source's, or None for a file that is not to be touched."""
+Rename: TypeAlias = Callable[[str], str]
+"""The target's name for a source's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,9 @@ class Found:
     below: Path
     """Its path below the folder that was named; its name if it was named itself."""
     size: int
+    identity: tuple[int, int]
+    named: bool
+    """By itself, not by a folder it is in."""
 
 
 @dataclass(slots=True)
@@ -35,6 +39,8 @@ class Findings:
 
     files: list[Found] = field(default_factory=list)
     errors: list[StrongroomError] = field(default_factory=list)
+    passed_over: list[Path] = field(default_factory=list)
+    """Files in folders that are none of our business."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,40 +73,52 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def find(inputs: tuple[Path, ...]) -> Findings:
+def find(inputs: tuple[Path, ...], *, suffix: str = "") -> Findings:
     """All regular files named or below what was named, sorted folder by folder.
 
-    Links that are named are followed; links below a folder are left out, with an error.
+    suffix: what names must end in. Files in folders that do not are passed over; to name one is
+    an error. Links that are named are followed; links below a folder are left out, with an
+    error. Raises SourceError when there is nothing at all.
     """
     findings = Findings()
     for named in inputs:
         if not is_folder(named):
-            _add(findings, Path(os.path.realpath(named)), named, Path(named.name))
+            _add(findings, named, Path(named.name), named=True)
             continue
         for path in _below(named, findings):
-            _add(findings, path, path, path.relative_to(named))
+            _add(findings, path, path.relative_to(named), named=False)
+    findings.files, others = _partition(findings.files, suffix)
+    for found in others:
+        if found.named:
+            message = f"left out {found.source}: its name does not end in {suffix}"
+            findings.errors.append(SourceError(message))
+        else:
+            findings.passed_over.append(found.source)
+    if not findings.files and not findings.errors:
+        raise SourceError(f"found no file in {', '.join(map(str, inputs))}")
     return findings
 
 
-def plan(findings: Findings, output: Path, rename: Rename) -> tuple[list[Task], list[Path]]:
-    """What goes where below output, and what rename does not want touched.
+def plan(findings: Findings, output: Path, rename: Rename) -> list[Task]:
+    """What goes where below output.
 
-    Raises a usage error where two files would get the same target.
+    Raises a usage error where two files would get the same target, or one would replace another.
     """
     tasks: list[Task] = []
-    passed_over: list[Path] = []
     taken: dict[Path, Path] = {}
+    sources = {found.identity: found.source for found in findings.files}
     for found in findings.files:
-        name = rename(found.below.name)
-        if name is None:
-            passed_over.append(found.source)
-            continue
-        target = output / found.below.with_name(name)
+        target = output / found.below.with_name(rename(found.below.name))
         if target in taken:
             raise click.UsageError(f"{taken[target]} and {found.source} would both make {target}")
+        existing = _identity(target)
+        if existing in sources:
+            raise click.UsageError(
+                f"{found.source} would become {target}, which is the input {sources[existing]}"
+            )
         taken[target] = found.source
         tasks.append(Task(found.source, target, found.size))
-    return tasks, passed_over
+    return tasks
 
 
 def check_apart(inputs: tuple[Path, ...], output: Path) -> None:
@@ -111,25 +129,44 @@ def check_apart(inputs: tuple[Path, ...], output: Path) -> None:
             raise click.UsageError(f"the output folder {output} lies inside {named}")
 
 
-def _add(findings: Findings, path: Path, shown: Path, below: Path) -> None:
+def _partition(files: list[Found], suffix: str) -> tuple[list[Found], list[Found]]:
+    wanted = [found for found in files if found.source.name.endswith(suffix)]
+    others = [found for found in files if not found.source.name.endswith(suffix)]
+    return wanted, others
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        status = path.lstat()
+        return identity_of(path.stat())
+    except OSError:
+        return None
+
+
+def _add(findings: Findings, path: Path, below: Path, *, named: bool) -> None:
+    try:
+        status = path.stat() if named else path.lstat()
     except OSError as error:
-        findings.errors.append(SourceError(f"reading {shown}: {error.strerror}"))
+        findings.errors.append(SourceError(f"reading {path}: {error.strerror}"))
         return
     if stat.S_ISREG(status.st_mode):
-        findings.files.append(Found(shown, below, status.st_size))
+        findings.files.append(Found(path, below, status.st_size, identity_of(status), named))
     else:
         kind = "a symbolic link" if stat.S_ISLNK(status.st_mode) else "not a regular file"
-        findings.errors.append(SourceError(f"left out {shown}: it is {kind}"))
+        findings.errors.append(SourceError(f"left out {path}: it is {kind}"))
 
 
 def _below(folder: Path, findings: Findings) -> Iterator[Path]:
-    def unreadable(error: OSError) -> None:
-        findings.errors.append(SourceError(f"reading {error.filename}: {error.strerror}"))
-
-    for parent, folders, names in os.walk(folder, onerror=unreadable):
-        here = Path(parent)
-        links = [name for name in folders if (here / name).is_symlink()]
-        folders.sort()
-        yield from (here / name for name in sorted(names + links))
+    """Everything below that is not a folder. A stack of our own: folders may be nested deeper
+    than Python calls may."""
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            with os.scandir(here) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            findings.errors.append(SourceError(f"reading {here}: {error.strerror}"))
+            continue
+        folders = [entry for entry in found if entry.is_dir(follow_symlinks=False)]
+        waiting.extend(Path(entry.path) for entry in reversed(folders))
+        yield from (Path(e.path) for e in found if not e.is_dir(follow_symlinks=False))

@@ -15,7 +15,6 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.progress import Progress as RichProgress
-from rich.text import Text
 
 from strongroom._core import Progress
 from strongroom.cli.console import Console, printable
@@ -27,7 +26,7 @@ class Meter:
     def __init__(self, console: Console, verb: str, total: int | None) -> None:
         """total: bytes to read in all; None where that cannot be known."""
         self._bar = RichProgress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             DownloadColumn(binary_units=True),
             TransferSpeedColumn(),
@@ -55,8 +54,7 @@ class Meter:
     @contextmanager
     def file(self, name: str, size: int) -> Iterator[Progress]:
         """The callback for one file. It counts as done when the block ends, read or not."""
-        label = Text(f"{self._verb} {printable(name)[-40:]}").plain.replace("[", "\\[")
-        self._bar.update(self._task, description=label)
+        self._bar.update(self._task, description=f"{self._verb} {printable(name)[-40:]}")
 
         def advance(read: int, _written: int) -> None:
             self._bar.update(self._task, completed=self._done + read)

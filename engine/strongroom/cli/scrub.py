@@ -39,7 +39,8 @@ def command(
     trusted = None if root is None else _parse_root(root)
     if files == (PIPE,):
         doing = "scrubbing standard input"
-        result = scrub_descriptor(standard_input(doing=doing).fd, root=trusted, doing=doing)
+        standard = standard_input(doing=doing)
+        result = scrub_descriptor(standard.fd, root=trusted, doing=doing, threads=threads)
         _report(console, "-", result)
     elif not is_many(files):
         _scrub_one(files[0], trusted, threads, console)
@@ -61,9 +62,8 @@ def _scrub_many(files: tuple[Path, ...], threads: int | None, console: Console) 
         result = scrub(found.source, threads=threads, progress=progress)
         _report(console, str(found.source), result)
 
-    findings = find(files)
-    sealed = [f for f in findings.files if f.source in files or f.source.name.endswith(SUFFIX)]
-    run_batch(sealed, findings.errors, console, verb="scrubbing", work=work)
+    findings = find(files, suffix=SUFFIX)
+    run_batch(findings.files, findings.errors, console, verb="scrubbing", work=work)
 
 
 def _parse_root(text: str) -> bytes:

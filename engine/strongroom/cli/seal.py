@@ -12,8 +12,8 @@ from strongroom.cli.options import FILE, PIPE, with_console, with_secret, with_t
 from strongroom.cli.plan import SUFFIX, Task
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.transfer import Transfer, check_output, transfer
-from strongroom.ops.files import Source
 from strongroom.ops.seal import DEFAULT_LEVEL, seal_descriptor, seal_file
+from strongroom.ops.source import Source
 
 
 @click.command("seal")
@@ -81,5 +81,12 @@ def command(
             progress=progress,
         )
 
-    verb = Transfer("sealing", file, descriptor, lambda name: name + SUFFIX, overwrite=force)
+    verb = Transfer(
+        doing="sealing",
+        file=file,
+        descriptor=descriptor,
+        rename=lambda name: name + SUFFIX,
+        suffix="",
+        overwrite=force,
+    )
     transfer(verb, inputs, output, console)

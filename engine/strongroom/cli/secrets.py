@@ -13,10 +13,11 @@ from pathlib import Path
 import click
 
 from strongroom.cli.console import Console
-from strongroom.errors import SourceError, UsageError
+from strongroom.errors import InvalidKeyError, SourceError, UsageError
 from strongroom.keys.envelope import Credential
 from strongroom.keys.password import Password
 from strongroom.keys.rootkey import RootKey
+from strongroom.ops.source import identity_of
 
 _SECRET_LEN_MAX = 65536
 _ENVIRONMENT = ("STRONGROOM_PASSWORD", "STRONGROOM_PASSWORD_FILE", "STRONGROOM_PASSWORD_COMMAND")
@@ -41,8 +42,8 @@ class SecretOptions:
         sources = (self.key_file, self.password_file, self.password_command, self.password_fd)
         if sum(source is not None for source in sources) > 1:
             raise click.UsageError("more than one key or password was given")
-        if piped and self.password_fd == 0:
-            raise click.UsageError("the password and the data cannot both be standard input")
+        if piped:
+            self._check_not_standard_input()
         if self.key_file is not None:
             return _read_key(self.key_file, console)
         if self.password_file is not None:
@@ -54,12 +55,25 @@ class SecretOptions:
         text = _from_environment()
         return self._password(_prompt(confirm=confirm) if text is None else text)
 
+    def _check_not_standard_input(self) -> None:
+        """Raise a usage error if reading the secret would take a bite of the data."""
+        data = identity_of(os.fstat(0))
+        files = [self.key_file, self.password_file]
+        if not any(files) and "STRONGROOM_PASSWORD_FILE" in os.environ:
+            files.append(Path(os.environ["STRONGROOM_PASSWORD_FILE"]))
+        same = [f for f in files if f is not None and f.exists() and identity_of(f.stat()) == data]
+        if same or self.password_fd == 0:
+            raise click.UsageError("the secret and the data cannot both be standard input")
+
     def _password(self, text: str) -> Password:
         return Password(text, allow_costly=self.allow_kdf)
 
 
 def _read_key(path: Path, console: Console) -> RootKey:
-    text = _decode(_read_file(path), "the key file")
+    try:
+        text = _read_file(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidKeyError(f"{path} holds no key: it is not text") from None
     if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         console.say(f"strongroom: warning: {path} can be read by others; chmod 600 it")
     return RootKey.from_digits(text)
@@ -128,6 +142,8 @@ def _prompt(*, confirm: bool) -> str:
             raise UsageError("the two passwords differ")
     except EOFError:
         raise UsageError("no password was typed") from None
+    except UnicodeDecodeError:
+        raise UsageError("what was typed is not UTF-8 text") from None
     return text
 
 

@@ -26,7 +26,8 @@ from strongroom.cli.plan import (
 )
 from strongroom.cli.progress import Meter
 from strongroom.errors import SourceError, TargetError
-from strongroom.ops.files import Source, new_file, open_source
+from strongroom.ops.source import Source, open_source
+from strongroom.ops.target import new_file
 
 STDIN, STDOUT = 0, 1
 
@@ -44,6 +45,8 @@ class Transfer:
     file: FileWork
     descriptor: DescriptorWork
     rename: Rename
+    suffix: str
+    """What the names of inputs in folders end in."""
     overwrite: bool
 
 
@@ -73,9 +76,9 @@ def transfer(verb: Transfer, inputs: tuple[Path, ...], output: Path, console: Co
 
 def _folder(verb: Transfer, inputs: tuple[Path, ...], output: Path, console: Console) -> None:
     check_apart(inputs, output)
-    findings = find(inputs)
-    tasks, passed_over = plan(findings, output, verb.rename)
-    for path in passed_over:
+    findings = find(inputs, suffix=verb.suffix)
+    tasks = plan(findings, output, verb.rename)
+    for path in findings.passed_over:
         console.say(f"passed over {path}: its name does not end in {SUFFIX}")
 
     def work(task: Task, progress: Progress) -> None:

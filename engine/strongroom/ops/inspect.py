@@ -10,8 +10,8 @@ from strongroom import _core
 from strongroom.errors import DamagedError, SourceError
 from strongroom.keys.envelope import PASSWORD, password_parameters
 from strongroom.keys.password import KdfParameters
-from strongroom.ops.files import open_source
 from strongroom.ops.open import read_header
+from strongroom.ops.source import open_source
 
 _ROOT_AT = _core.HEADER_LEN
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,8 @@ from strongroom import _core
 from strongroom._core import Header, Progress, Result
 from strongroom.errors import LimitError, SourceError
 from strongroom.keys.envelope import Credential, Session, open_envelopes
-from strongroom.ops.files import new_file, open_source
+from strongroom.ops.source import open_source
+from strongroom.ops.target import new_file
 from strongroom.ops.threads import thread_limit
 
 if TYPE_CHECKING:
@@ -102,7 +104,11 @@ def read_header(fd: int, *, doing: str) -> Header:
     stored = bytearray()
     try:
         while len(stored) < _core.HEADER_LEN:
-            piece = os.read(fd, _core.HEADER_LEN - len(stored))
+            try:
+                piece = os.read(fd, _core.HEADER_LEN - len(stored))
+            except BlockingIOError:
+                select.select([fd], [], [])
+                continue
             if not piece:
                 break
             stored += piece

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from strongroom._core import View
 from strongroom.keys.envelope import Credential
-from strongroom.ops.files import open_source
 from strongroom.ops.open import read_header, unlock
+from strongroom.ops.source import open_source
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -10,8 +10,8 @@ from pathlib import Path
 from strongroom import _core
 from strongroom._core import Progress
 from strongroom.errors import DamagedError
-from strongroom.ops.files import open_source
 from strongroom.ops.open import read_header
+from strongroom.ops.source import open_source
 from strongroom.ops.threads import thread_limit
 
 

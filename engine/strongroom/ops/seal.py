@@ -11,7 +11,8 @@ from strongroom import _core
 from strongroom._core import Progress, Result, SealOptions
 from strongroom.errors import LimitError, UsageError
 from strongroom.keys.envelope import Credential, Session, seal_envelope
-from strongroom.ops.files import Source, new_file, open_source
+from strongroom.ops.source import Source, open_source
+from strongroom.ops.target import new_file
 from strongroom.ops.threads import thread_limit
 
 if TYPE_CHECKING:

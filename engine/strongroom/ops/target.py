@@ -1,4 +1,4 @@
-"""Files read with an eye on them, and files that get their name only when they are whole."""
+"""Outputs: files that get their name only when they are whole."""
 
 from __future__ import annotations
 
@@ -9,100 +9,61 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from strongroom.errors import SourceError, TargetError, TargetExistsError, UsageError
+from strongroom.errors import TargetError, TargetExistsError, UsageError
+from strongroom.ops.source import Source
 
 # What file systems answer that cannot make a file without a name, or a hard link.
 _NOT_HERE = {errno.EOPNOTSUPP, errno.EINVAL, errno.EISDIR, errno.ENOENT, errno.EPERM, errno.ENOSYS}
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """An open input and what it was when it was opened."""
-
-    fd: int
-    size: int
-    """Bytes from where reading begins; 0 for what is not a regular file."""
-    identity: tuple[int, int]
-    _before: os.stat_result
-
-    @classmethod
-    def of_descriptor(cls, fd: int) -> Source:
-        """The caller keeps fd open; what was read from it already is no part of the input."""
-        before = os.fstat(fd)
-        size = 0
-        if stat.S_ISREG(before.st_mode):
-            size = max(0, before.st_size - os.lseek(fd, 0, os.SEEK_CUR))
-        return cls(fd, size, _identity(before), before)
-
-    def check_apart(self, target_fd: int, *, doing: str) -> None:
-        """Raise UsageError if target_fd is this same regular file."""
-        if stat.S_ISREG(self._before.st_mode) and _identity(os.fstat(target_fd)) == self.identity:
-            raise UsageError(f"{doing}: output and input are the same file")
-
-    def check_unchanged(self, read_bytes: int, *, doing: str) -> None:
-        """Raise SourceError if a regular file was written to, cut or grown while it was read."""
-        if not stat.S_ISREG(self._before.st_mode):
-            return
-        now = os.fstat(self.fd)
-        same = (now.st_size, now.st_mtime_ns) == (self._before.st_size, self._before.st_mtime_ns)
-        if not same or read_bytes != self.size:
-            raise SourceError(
-                f"{doing}: it changed while it was read",
-                hint="try again when nothing writes to it",
-            )
-
-
 @contextmanager
-def open_source(path: Path, *, doing: str) -> Iterator[Source]:
-    """Open a file to read. Raises SourceError."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise SourceError(f"{doing}: {error.strerror}") from None
-    try:
-        source = Source.of_descriptor(fd)
-        if stat.S_ISDIR(source._before.st_mode):
-            raise SourceError(f"{doing}: it is a directory")
-        yield source
-    finally:
-        os.close(fd)
-
-
-@contextmanager
-def new_file(path: Path, *, source: Source, overwrite: bool, doing: str) -> Iterator[int]:
+def new_file(path: Path, *, source: Source | None, overwrite: bool, doing: str) -> Iterator[int]:
     """A descriptor to write to. path gets what was written, all at once and durable, when the
-    block ends well, and is left as it was when it does not.
+    block ends well, and is left as it was when it does not. A file that is replaced keeps its
+    permissions.
 
-    An existing device or pipe is written to as it is. Raises TargetExistsError, TargetError;
-    UsageError when path is the source itself.
+    An existing pipe or character device is written to as it is, a disk only with overwrite.
+    Raises TargetExistsError, TargetError; UsageError when path is the source itself.
     """
-    path = Path(os.path.realpath(path))
     with _explained(path, doing=doing):
         there = _status(path)
     if there is not None:
         _check_target(path, there, source, overwrite=overwrite, doing=doing)
     if there is not None and not stat.S_ISREG(there.st_mode):
-        with _explained(path, doing=doing):
-            existing = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        with _descriptor(existing) as fd:
+        with _special(path, doing=doing) as fd:
             yield fd
         return
-    with _whole_file(path, overwrite=overwrite, doing=doing) as fd:
+    with _explained(path, doing=doing):
+        real = Path(os.path.realpath(path))
+        now = _status(real)
+    if (now is None) != (there is None):
+        raise TargetError(f"{doing}: {path} has no place in a folder")
+    mode = None if there is None else stat.S_IMODE(there.st_mode)
+    with _whole_file(real, mode=mode, overwrite=overwrite, doing=doing) as fd:
         yield fd
 
 
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder durable, where it may be opened and can be synced at all."""
+    try:
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return
+    with _descriptor(fd), contextlib.suppress(OSError):
+        os.fsync(fd)
+
+
 def _check_target(
-    path: Path, there: os.stat_result, source: Source, *, overwrite: bool, doing: str
+    path: Path, there: os.stat_result, source: Source | None, *, overwrite: bool, doing: str
 ) -> None:
     """Refuse what may not be written to."""
-    if _identity(there) == source.identity:
+    if source is not None and source.is_same_as(there):
         raise UsageError(f"{doing}: output and input are the same file")
     if stat.S_ISDIR(there.st_mode):
         raise TargetError(f"{doing}: {path} is a directory")
-    if stat.S_ISREG(there.st_mode) and not overwrite:
+    if (stat.S_ISREG(there.st_mode) or stat.S_ISBLK(there.st_mode)) and not overwrite:
         raise TargetExistsError(f"{doing}: {path} exists")
 
 
@@ -118,14 +79,29 @@ def _explained(path: Path, *, doing: str) -> Iterator[None]:
 
 
 @contextmanager
-def _whole_file(path: Path, *, overwrite: bool, doing: str) -> Iterator[int]:
+def _special(path: Path, *, doing: str) -> Iterator[int]:
+    """A device or a pipe, written to as it is. What it is was looked up by name; look again."""
+    with _explained(path, doing=doing):
+        existing = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    with _descriptor(existing) as fd:
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISREG(kind):
+            raise TargetError(f"{doing}: {path} became a file meanwhile")
+        yield fd
+        if stat.S_ISBLK(kind):
+            with _explained(path, doing=doing):
+                os.fsync(fd)
+
+
+@contextmanager
+def _whole_file(path: Path, *, mode: int | None, overwrite: bool, doing: str) -> Iterator[int]:
     with _explained(path, doing=doing):
         nameless = _open_nameless(path.parent)
     if nameless is not None:
         with _descriptor(nameless) as fd:
             yield fd
             with _explained(path, doing=doing):
-                os.fsync(fd)
+                _finish(fd, mode)
                 _name(fd, path, overwrite=overwrite)
     else:
         partial = _sibling(path)
@@ -136,13 +112,18 @@ def _whole_file(path: Path, *, overwrite: bool, doing: str) -> Iterator[int]:
             with _descriptor(named) as fd:
                 yield fd
                 with _explained(path, doing=doing):
-                    os.fsync(fd)
+                    _finish(fd, mode)
             with _explained(path, doing=doing):
                 _move(partial, path, overwrite=overwrite)
         finally:
             partial.unlink(missing_ok=True)
-    with _explained(path, doing=doing):
-        _sync_folder(path.parent)
+    sync_folder(path.parent)
+
+
+def _finish(fd: int, mode: int | None) -> None:
+    if mode is not None:
+        os.fchmod(fd, mode)
+    os.fsync(fd)
 
 
 def _open_nameless(folder: Path) -> int | None:
@@ -199,16 +180,8 @@ def _move(partial: Path, path: Path, *, overwrite: bool) -> None:
 
 
 def _sibling(path: Path) -> Path:
-    return path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.partial")
-
-
-def _sync_folder(folder: Path) -> None:
-    with _descriptor(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)) as fd:
-        os.fsync(fd)
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
+    """A name beside path that no other writer takes, whatever the length of path's own."""
+    return path.with_name(f".{secrets.token_hex(8)}.partial")
 
 
 def _status(path: Path) -> os.stat_result | None:
