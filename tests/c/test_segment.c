@@ -137,6 +137,15 @@ static void data_records_skip_what_is_too_short_for_a_head(void) {
     CHECK(hits == 4);
 }
 
+static void compressed_records_cross_frame_boundaries(void) {
+    for (size_t i = 0; i < 5; i++)
+        fill_tail_noise(raw + i * CHUNK, CHUNK / 3 + 40000, i + 1);
+    segment s;
+    check_round_trip(5 * CHUNK, 1, 1, &s);
+    CHECK(s.result.frames == 2);
+    segment_free(&s);
+}
+
 static writer *new_writer(const srm_seal_options *options) {
     uint8_t header[SRM_HEADER_LEN];
     writer *w = NULL;
@@ -365,6 +374,7 @@ int main(void) {
         FACT(a_stream_is_as_long_as_the_format_says),
         FACT(end_records_skip_what_is_too_short_for_a_head),
         FACT(data_records_skip_what_is_too_short_for_a_head),
+        FACT(compressed_records_cross_frame_boundaries),
         FACT(a_misused_writer_is_abandoned),
         FACT(a_writer_is_refused_after_a_fork),
         FACT(options_no_reader_would_take_are_refused),

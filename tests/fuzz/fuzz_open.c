@@ -122,7 +122,8 @@ static void take_step(draft *d, script *s) {
     size_t n;
     switch ((enum step)(number(s, 1) % OP_COUNT)) {
     case OP_LITERAL:
-        n = min_size(number(s, 1), s->left);
+        n = number(s, 1);
+        n = min_size(n, s->left);
         lay(d, s->at, n);
         s->at += n;
         s->left -= n;
@@ -214,6 +215,15 @@ static srm_status drain(reader *r, uint64_t *raw_len) {
     return status;
 }
 
+/* The length that the last frame alone states. */
+static void check_raw_len(const uint8_t *stored, const layout *l, srm_status read, uint64_t len) {
+    uint64_t stated = 1;
+    srm_status status = reader_raw_len(
+        header, options.session_key, l->frame_count - 1, stored, l->last_len, &stated);
+    HOLDS(status == SRM_OK || (status == SRM_EDAMAGED && stated == 0));
+    HOLDS(read != SRM_OK || (status == SRM_OK && stated == len));
+}
+
 static srm_status read_frames(reader *r, const draft *d, const layout *l, uint64_t *raw_len) {
     static uint8_t stored[SRM_FRAME_LEN];
     uint8_t trailer[SRM_TRAILER_LEN];
@@ -229,6 +239,8 @@ static srm_status read_frames(reader *r, const draft *d, const layout *l, uint64
         HOLDS(root_add(&root, stored, len, last) == SRM_OK);
         HOLDS(reader_feed(r, stored, len, last) == SRM_OK);
         status = drain(r, raw_len);
+        if (last)
+            check_raw_len(stored, l, status, *raw_len);
     }
     if (status == SRM_OK) {
         HOLDS(root_end(&root, tree_root) == SRM_OK);
