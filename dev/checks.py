@@ -26,7 +26,16 @@ def test(arguments: Sequence[str]) -> int:
     os.chdir(ROOT)
     # Tests find the tools of the environment, clang-format for one, as an activated shell would.
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    command = [str(VENV_PYTHON), "-m", "pytest", "-n", str(WORKERS), "--dist", "loadgroup", *arguments]
+    command = [
+        str(VENV_PYTHON),
+        "-m",
+        "pytest",
+        "-n",
+        str(WORKERS),
+        "--dist",
+        "loadgroup",
+        *arguments,
+    ]
     os.execve(VENV_PYTHON, command, os.environ | {"PATH": path})  # noqa: S606
 
 

@@ -183,7 +183,7 @@ def test_outputs_that_exist_are_named_and_the_rest_is_done(program: Program, tre
     program("seal", *KEY, "in/one", "in/empty", "-o", "sealed")
     before = files(tree.with_name("sealed"))
     run = program("seal", *KEY, "in", "-o", "sealed", code=3)
-    assert "/sealed/one.sealed exists" in run.err
+    assert "sealed/one.sealed exists" in run.err
     after = files(tree.with_name("sealed"))
     assert set(after) == {*before, b"deep/er/two.sealed"}
     assert before.items() <= after.items()
@@ -266,10 +266,11 @@ def test_a_file_in_the_place_of_a_folder_is_named(program: Program, tree: Path) 
     assert tree.with_name("sealed").read_bytes() == b"a file"
 
 
-def test_an_empty_folder_is_no_failure(program: Program, tmp_path: Path) -> None:
+def test_to_find_nothing_is_a_failure(program: Program, tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
-    run = program("seal", *KEY, "none", "-o", "sealed", "--json")
-    assert run.lines == [{"summary": True, "files": 0, "errors": 0}]
+    for words in (["seal", *KEY, "none", "-o", "x"], ["open", *KEY, "none", "-o", "x"]):
+        assert "found no file in none" in program(*words, code=1).err
+    assert "found no file in none" in program("scrub", "none", code=1).err
 
 
 def test_pipes_do_not_go_with_folders(program: Program, tree: Path) -> None:

@@ -24,8 +24,8 @@ from strongroom import (
     seal_bytes,
     seal_file,
 )
-from strongroom.ops.files import Source, open_source
 from strongroom.ops.seal import seal_descriptor
+from strongroom.ops.source import Source, open_source
 
 MIB = 2**20
 LARGE = 64 * MIB

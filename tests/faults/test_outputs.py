@@ -274,7 +274,7 @@ seen = []
 def look(read, written):
     seen.extend(os.listdir(folder))
 seal_file(folder / "in", folder / "s", key=key, progress=look)
-assert any(name.startswith(".s.") and name.endswith(".partial") for name in seen), seen
+assert any(name.startswith(".") and name.endswith(".partial") for name in seen), seen
 open_file(folder / "s", folder / "out", key=key)
 assert (folder / "out").read_bytes() == (folder / "in").read_bytes()
 def stop(read, written):

@@ -130,8 +130,13 @@ def check_apart(inputs: tuple[Path, ...], output: Path) -> None:
 
 
 def _partition(files: list[Found], suffix: str) -> tuple[list[Found], list[Found]]:
-    wanted = [found for found in files if found.source.name.endswith(suffix)]
-    others = [found for found in files if not found.source.name.endswith(suffix)]
+    """Those with more to their name than the suffix, and the others."""
+    wanted: list[Found] = []
+    others: list[Found] = []
+    for found in files:
+        stem = found.source.name.removesuffix(suffix)
+        fits = stem != "" and stem + suffix == found.source.name
+        (wanted if fits else others).append(found)
     return wanted, others
 
 
