@@ -27,6 +27,16 @@ os.close(os.open(sys.argv[1], os.O_RDWR))
 os.execv(sys.argv[2], sys.argv[2:])
 """
 
+# Runs argv[2:] and writes its peak resident memory, in KiB, to argv[1]. A process of its own: what
+# is started from a large one, such as pytest, counts as large from the beginning.
+_MEASURED = """
+import resource, subprocess, sys
+code = subprocess.call(sys.argv[2:])
+with open(sys.argv[1], "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+sys.exit(code)
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -94,6 +104,10 @@ class Program:
 
     def under(self, *prefix: Word) -> Program:
         return Program(self.folder, (*prefix, *self.prefix), self.env)
+
+    def measured(self, report: Path) -> Program:
+        """It leaves its peak memory, KiB, in report."""
+        return self.under(sys.executable, "-c", _MEASURED, report)
 
     def on_terminal(
         self,

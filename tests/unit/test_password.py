@@ -118,7 +118,7 @@ memory._MEMINFO = pathlib.Path(sys.argv[1])
 try:
     Password("x", allow_costly=True).stretch(bytes(32), KdfParameters(4096 * 1024, 3, 1))
 except LimitError:
-    status = pathlib.Path("/proc/self/status").read_text()  # ru_maxrss starts with the parent's
+    status = pathlib.Path("/proc/self/status").read_text()
     print(status.split("VmHWM:")[1].split()[0])
 """
 
