@@ -13,9 +13,10 @@ static bool sink_is_sound(const srm_sink *sink) {
 }
 
 srm_status srm_header_parse(const uint8_t header[4096], srm_header_info *out) {
-    if (header == NULL || out == NULL)
+    if (out == NULL)
         return SRM_EINVAL;
-    return header_parse(header, out);
+    memset(out, 0, sizeof *out);
+    return header == NULL ? SRM_EINVAL : header_parse(header, out);
 }
 
 srm_status srm_seal_start(
@@ -63,16 +64,22 @@ void srm_job_cancel(srm_job *job) {
 }
 
 void srm_job_progress(const srm_job *job, uint64_t *bytes_in, uint64_t *bytes_out) {
+    *bytes_in = 0;
+    *bytes_out = 0;
+    if (job == NULL)
+        return;
     job_control *control = job_controls((srm_job *)(uintptr_t)job);
     *bytes_in = atomic_load(&control->bytes_in);
     *bytes_out = atomic_load(&control->bytes_out);
 }
 
 srm_status srm_job_result(srm_job *job, srm_result *result, srm_failure *failure) {
-    if (job == NULL || result == NULL || failure == NULL)
+    if (result == NULL || failure == NULL)
         return SRM_EINVAL;
     memset(result, 0, sizeof *result);
     memset(failure, 0, sizeof *failure);
+    if (job == NULL)
+        return SRM_EINVAL;
     if (!job_ended(job))
         return SRM_ESTATE;
     *result = job_controls(job)->result;

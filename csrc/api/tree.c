@@ -3,9 +3,16 @@
 #include <string.h>
 
 srm_status srm_merkle_root(const uint8_t *leaves, uint64_t leaf_count, uint8_t root[32]) {
-    if (leaves == NULL || leaf_count == 0 || root == NULL)
+    if (root == NULL)
         return SRM_EINVAL;
-    return merkle_root(leaves, leaf_count, root);
+    memset(root, 0, SRM_DIGEST_LEN);
+    if (leaves == NULL || leaf_count == 0)
+        return SRM_EINVAL;
+    uint8_t reached[SRM_DIGEST_LEN];
+    srm_status status = merkle_root(leaves, leaf_count, reached);
+    if (status == SRM_OK)
+        memcpy(root, reached, sizeof reached);
+    return status;
 }
 
 srm_status srm_merkle_path(const uint8_t *leaves, uint64_t leaf_count, uint64_t index,
@@ -29,9 +36,11 @@ srm_status srm_merkle_path(const uint8_t *leaves, uint64_t leaf_count, uint64_t 
 
 srm_status srm_merkle_root_from_path(const uint8_t leaf[32], uint64_t index, uint64_t leaf_count,
     const uint8_t *path, size_t path_len, uint8_t root[32]) {
-    if (leaf == NULL || root == NULL || (path == NULL && path_len > 0))
+    if (root == NULL)
         return SRM_EINVAL;
     memset(root, 0, SRM_DIGEST_LEN);
+    if (leaf == NULL || (path == NULL && path_len > 0))
+        return SRM_EINVAL;
     if (path_len % SRM_DIGEST_LEN != 0)
         return SRM_EDAMAGED;
     uint8_t reached[SRM_DIGEST_LEN];

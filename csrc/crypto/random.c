@@ -14,8 +14,10 @@ srm_status random_hedged(uint8_t out[32]) {
     uint8_t seed[32];
     for (size_t have = 0; have < sizeof seed;) {
         ssize_t got = getrandom(seed + have, sizeof seed - have, 0);
-        if (got < 0 && errno != EINTR)
+        if (got < 0 && errno != EINTR) {
+            wipe(seed, sizeof seed);
             return SRM_ECRYPTO;
+        }
         if (got > 0)
             have += (size_t)got;
     }

@@ -158,7 +158,7 @@ typedef struct srm_failure {
  * untouched until srm_job_free returns. After a fork only the parent may use a job. */
 typedef struct srm_job srm_job;
 
-/* Seal source into sink as one segment. The options are copied and wiped with the job. */
+/* Seal source into sink as one segment. The options are used up before this returns. */
 SRM_MUST_USE srm_status srm_seal_start(
     const srm_seal_options *options, srm_source source, srm_sink sink, srm_job **out);
 

@@ -37,6 +37,8 @@ static srm_status await(int fd, short events, job_control *control) {
 void input_begin(input *s, srm_source given) {
     *s = (input){.given = given, .len = LEN_UNKNOWN};
     struct stat status;
+    int flags = given.fd < 0 ? O_RDONLY : fcntl(given.fd, F_GETFL);
+    s->unreadable = flags < 0 || (flags & O_ACCMODE) == O_WRONLY;
     if (given.fd < 0) {
         s->len = given.mem_len;
     } else if (fstat(given.fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0) {
@@ -80,7 +82,8 @@ srm_status input_read_next(
     input *s, job_control *control, uint8_t *out, size_t want, size_t *got) {
     *got = 0;
     while (*got < want) {
-        srm_status status = await(s->given.fd, POLLIN, control);
+        /* A pipe's writing end would never be ready; let read say so. */
+        srm_status status = s->unreadable ? SRM_OK : await(s->given.fd, POLLIN, control);
         if (status != SRM_OK)
             return status;
         ssize_t n = read(s->given.fd, out + *got, want - *got);

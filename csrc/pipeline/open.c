@@ -303,6 +303,7 @@ static srm_status open_body(void *argument, job_control *control) {
     }
     if (status == SRM_OK)
         status = compare(w);
+    output_end(&w->sink); /* a pipe's reader sees the end now, not when the job is freed */
     if (status == SRM_OK) {
         output_leave_at(&w->sink, control->result.raw_len);
         return SRM_OK;

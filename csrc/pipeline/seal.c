@@ -377,6 +377,7 @@ static srm_status seal_body(void *argument, job_control *control) {
     }
     if (status == SRM_OK)
         status = write_trailer(w);
+    output_end(&w->sink); /* a pipe's reader sees the end now, not when the job is freed */
     if (status == SRM_OK)
         output_leave_at(&w->sink, control->result.stored_len);
     else

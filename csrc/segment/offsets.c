@@ -5,6 +5,8 @@
 #include <stdlib.h>
 
 void offsets_free(offsets *o) {
+    if (o->entries != NULL)
+        wipe(o->entries, o->capacity * OFFSET_LEN); /* how well the chunks compressed */
     free(o->entries);
     memset(o, 0, sizeof *o);
 }

@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     from strongroom.ops.inspect import inspect_file as inspect_file
     from strongroom.ops.open import open_bytes as open_bytes
     from strongroom.ops.open import open_file as open_file
+    from strongroom.ops.opener import Opener as Opener
     from strongroom.ops.scrub import ScrubResult as ScrubResult
     from strongroom.ops.scrub import scrub as scrub
     from strongroom.ops.seal import seal_bytes as seal_bytes
     from strongroom.ops.seal import seal_file as seal_file
+    from strongroom.ops.sealer import Sealer as Sealer
 
 _HOME = {
     "CancelledError": "errors",
@@ -47,12 +49,14 @@ _HOME = {
     "InvalidKeyError": "errors",
     "KdfParameters": "keys.password",
     "LimitError": "errors",
+    "Opener": "ops.opener",
     "Password": "keys.password",
     "Progress": "_core",
     "Result": "_core",
     "RootKey": "keys.rootkey",
     "ScrubResult": "ops.scrub",
     "SealedInfo": "ops.inspect",
+    "Sealer": "ops.sealer",
     "SourceError": "errors",
     "StrongroomError": "errors",
     "TargetError": "errors",

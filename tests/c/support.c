@@ -2,7 +2,6 @@
 
 #include "base/bytes.h"
 #include "check.h"
-#include "segment/layout.h"
 
 void *must_alloc(size_t len) {
     void *memory = malloc(len > 0 ? len : 1);
@@ -34,43 +33,60 @@ void fill_text(uint8_t *out, size_t len) {
 
 srm_seal_options test_options(int32_t level, int32_t pad) {
     static const uint8_t owner[116] = {1, 0, 0, 112};
-    srm_seal_options options = {
-        .type = 1, .level = level, .pad = pad, .envelopes = owner, .envelopes_len = sizeof owner};
+    srm_seal_options options = {.type = 1,
+        .level = level,
+        .pad = pad,
+        .threads = 1,
+        .envelopes = owner,
+        .envelopes_len = sizeof owner};
     memset(options.repo_id, 0x11, sizeof options.repo_id);
     memset(options.session_id, 0x22, sizeof options.session_id);
     memset(options.session_key, 0x33, sizeof options.session_key);
     return options;
 }
 
-static void append(segment *s, const uint8_t *data, size_t len) {
-    memcpy(s->bytes + s->len, data, len);
-    s->len += len;
+srm_source from_memory(const uint8_t *data, size_t len) {
+    return (srm_source){.fd = -1, .mem = data, .mem_len = len};
+}
+
+srm_sink to_memory(uint8_t *data, size_t cap) {
+    return (srm_sink){.fd = -1, .mem = data, .mem_cap = cap};
+}
+
+srm_source from_fd(int fd) {
+    return (srm_source){.fd = fd};
+}
+
+srm_sink to_fd(int fd) {
+    return (srm_sink){.fd = fd};
+}
+
+outcome settle(srm_job *job) {
+    static const srm_result nothing = {0};
+    outcome end = {0};
+    end.status = srm_job_wait(job, 60000);
+    CHECK(end.status != SRM_RUNNING);
+    CHECK_STATUS(SRM_OK, srm_job_result(job, &end.result, &end.failure));
+    CHECK_STATUS(end.status, (srm_status)end.failure.status);
+    if (end.status != SRM_OK)
+        CHECK(memcmp(&end.result, &nothing, sizeof nothing) == 0);
+    srm_job_progress(job, &end.bytes_in, &end.bytes_out);
+    srm_job_free(job);
+    return end;
 }
 
 void segment_seal(const srm_seal_options *options, const uint8_t *raw, size_t raw_len, segment *s) {
-    uint8_t header[SRM_HEADER_LEN];
-    uint8_t *out = must_alloc(WRITER_OUT_LEN);
-    writer *w = NULL;
-    bool done = false;
-    size_t out_len = 0;
-    *s = (segment){.bytes = must_alloc(raw_len + raw_len / 8 + 4 * (size_t)SRM_FRAME_LEN)};
-    CHECK_STATUS(SRM_OK, writer_new(options, header, &w));
-    append(s, header, sizeof header);
-    for (size_t at = 0; at < raw_len; at += SRM_CHUNK_LEN) {
-        CHECK_STATUS(
-            SRM_OK, writer_put(w, raw + at, min_size(SRM_CHUNK_LEN, raw_len - at), out, &out_len));
-        append(s, out, out_len);
-    }
-    while (!done) {
-        CHECK_STATUS(SRM_OK, writer_tail(w, out, &out_len, &done));
-        append(s, out, out_len);
-    }
-    writer_result(w, &s->result);
-    CHECK(s->result.stored_len == s->len && s->result.raw_len == raw_len);
-    CHECK_STATUS(SRM_ESTATE, writer_tail(w, out, &out_len, &done));
-    CHECK(out_len == 0 && !done);
-    writer_free(w);
-    free(out);
+    const size_t cap = raw_len + raw_len / 8 + 4 * (size_t)SRM_FRAME_LEN;
+    srm_job *job = NULL;
+    *s = (segment){.bytes = must_alloc(cap)};
+    CHECK_STATUS(
+        SRM_OK, srm_seal_start(options, from_memory(raw, raw_len), to_memory(s->bytes, cap), &job));
+    outcome end = settle(job);
+    CHECK_STATUS(SRM_OK, end.status);
+    CHECK(end.bytes_in == raw_len && end.bytes_out == end.result.stored_len);
+    CHECK(end.result.raw_len == raw_len && end.result.stored_len <= cap);
+    s->result = end.result;
+    s->len = (size_t)end.result.stored_len;
 }
 
 void segment_free(segment *s) {
@@ -78,57 +94,23 @@ void segment_free(segment *s) {
     *s = (segment){0};
 }
 
-static srm_status drain(reader *r, uint8_t *raw, size_t raw_cap, size_t *raw_len) {
-    const uint8_t *data = NULL;
-    size_t len = 0;
-    srm_status status = SRM_OK;
-    do {
-        status = reader_next(r, &data, &len);
-        CHECK(len <= raw_cap - *raw_len && (len == 0) == (data == NULL));
-        if (len > 0)
-            memcpy(raw + *raw_len, data, len);
-        *raw_len += len;
-    } while (status == SRM_OK && len > 0);
-    return status;
+srm_source segment_source(const segment *s) {
+    return from_memory(s->bytes + SRM_HEADER_LEN, s->len - SRM_HEADER_LEN);
 }
 
-static void check_refuses_everything(reader *r, const segment *s) {
-    const uint8_t *data = s->bytes;
-    size_t len = 1;
-    CHECK_STATUS(SRM_ESTATE, reader_next(r, &data, &len));
-    CHECK(data == NULL && len == 0);
-    CHECK_STATUS(SRM_ESTATE, reader_feed(r, s->bytes + SRM_HEADER_LEN, SRM_FRAME_LEN, false));
-    CHECK_STATUS(SRM_ESTATE, reader_end(r, s->bytes + s->len - SRM_TRAILER_LEN));
-}
-
-srm_status segment_open(const segment *s, const uint8_t session_key[SRM_KEY_LEN], uint8_t *raw,
-    size_t raw_cap, size_t *raw_len) {
-    layout l;
-    reader *r = NULL;
-    srm_result result;
+srm_status segment_open(const segment *s, const uint8_t session_key[SRM_KEY_LEN], uint32_t threads,
+    uint8_t *raw, size_t raw_cap, size_t *raw_len) {
+    srm_job *job = NULL;
     *raw_len = 0;
-    CHECK_STATUS(SRM_OK, layout_of_length(s->len - SRM_HEADER_LEN - SRM_TRAILER_LEN, &l));
-    srm_status status = reader_new(s->bytes, session_key, &r);
-    if (status != SRM_OK) {
-        CHECK(r == NULL);
+    srm_status status = srm_open_start(
+        s->bytes, session_key, segment_source(s), to_memory(raw, raw_cap), threads, &job);
+    CHECK((status == SRM_OK) == (job != NULL));
+    if (status != SRM_OK)
         return status;
-    }
-    const uint8_t *at = s->bytes + SRM_HEADER_LEN;
-    for (uint64_t i = 0; status == SRM_OK && i < l.frame_count; i++) {
-        bool last = i + 1 == l.frame_count;
-        status = reader_feed(r, at, last ? l.last_len : SRM_FRAME_LEN, last);
-        at += SRM_FRAME_LEN;
-        if (status == SRM_OK)
-            status = drain(r, raw, raw_cap, raw_len);
-    }
-    if (status == SRM_OK)
-        status = reader_end(r, s->bytes + s->len - SRM_TRAILER_LEN);
-    if (status != SRM_OK) {
-        check_refuses_everything(r, s);
-    } else {
-        reader_result(r, &result);
-        CHECK(result.raw_len == *raw_len && result.stored_len == s->len);
-    }
-    reader_free(r);
-    return status;
+    outcome end = settle(job);
+    *raw_len = (size_t)end.bytes_out;
+    CHECK(end.status != SRM_OK ||
+          (end.result.raw_len == *raw_len && end.result.stored_len == s->len));
+    CHECK(end.status != SRM_OK || memcmp(end.result.root, s->result.root, SRM_DIGEST_LEN) == 0);
+    return end.status;
 }

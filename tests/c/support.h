@@ -2,8 +2,7 @@
 #ifndef TESTS_SUPPORT_H
 #define TESTS_SUPPORT_H
 
-#include "segment/reader.h"
-#include "segment/writer.h"
+#include "segment/layout.h"
 
 /* Never NULL; the caller frees it. */
 void *must_alloc(size_t len);
@@ -12,9 +11,26 @@ void *must_alloc(size_t len);
 void fill_noise(uint8_t *out, size_t len, uint64_t seed);
 void fill_text(uint8_t *out, size_t len);
 
-/* Options with fixed key and ids, and an owner envelope whose body is all zeros: enough for the
- * core, which never opens one. */
+/* Options with fixed key and ids, one thread, and an owner envelope whose body is all zeros:
+ * enough for the core, which never opens one. */
 srm_seal_options test_options(int32_t level, int32_t pad);
+
+srm_source from_memory(const uint8_t *data, size_t len);
+srm_sink to_memory(uint8_t *data, size_t cap);
+srm_source from_fd(int fd);
+srm_sink to_fd(int fd);
+
+/* What became of a job. */
+typedef struct outcome {
+    srm_status status;
+    srm_result result; /* zero unless status is SRM_OK */
+    srm_failure failure;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+} outcome;
+
+/* Wait for a job and free it, after checking that what it says of its end fits together. */
+outcome settle(srm_job *job);
 
 /* A segment in memory: header, frames, trailer. */
 typedef struct segment {
@@ -26,9 +42,12 @@ typedef struct segment {
 void segment_seal(const srm_seal_options *options, const uint8_t *raw, size_t raw_len, segment *s);
 void segment_free(segment *s);
 
-/* Read a whole segment. raw: raw_cap bytes. Gives the first status that was not SRM_OK, after
- * checking that the reader then refuses everything. */
-srm_status segment_open(const segment *s, const uint8_t session_key[SRM_KEY_LEN], uint8_t *raw,
-    size_t raw_cap, size_t *raw_len);
+/* What follows the header. */
+srm_source segment_source(const segment *s);
+
+/* Open a whole segment into raw: raw_cap bytes. *raw_len: how many came, also of a failed one.
+ * Gives the status of whatever failed first. */
+srm_status segment_open(const segment *s, const uint8_t session_key[SRM_KEY_LEN], uint32_t threads,
+    uint8_t *raw, size_t raw_cap, size_t *raw_len);
 
 #endif

@@ -18,6 +18,7 @@
 
 static uint8_t *raw;    /* RAW_LEN bytes of noise */
 static uint8_t *stored; /* STORED_CAP bytes */
+static uint32_t threads = 1;
 
 static int64_t now_ms(void) {
     struct timespec now;
@@ -29,25 +30,18 @@ static void open_pipe(int ends[2]) {
     CHECK(pipe(ends) == 0);
 }
 
-static srm_source from_memory(void) {
-    return (srm_source){.fd = -1, .mem = raw, .mem_len = RAW_LEN};
+static srm_source noise(void) {
+    return from_memory(raw, RAW_LEN);
 }
 
-static srm_sink to_memory(void) {
-    return (srm_sink){.fd = -1, .mem = stored, .mem_cap = STORED_CAP};
-}
-
-static srm_source from_fd(int fd) {
-    return (srm_source){.fd = fd};
-}
-
-static srm_sink to_fd(int fd) {
-    return (srm_sink){.fd = fd};
+static srm_sink store(void) {
+    return to_memory(stored, STORED_CAP);
 }
 
 static srm_job *start_seal(srm_source source, srm_sink sink) {
     srm_seal_options options = test_options(0, 1);
     srm_job *job = NULL;
+    options.threads = threads;
     CHECK_STATUS(SRM_OK, srm_seal_start(&options, source, sink, &job));
     wipe(&options, sizeof options); /* the job must not need them any more */
     return job;
@@ -73,7 +67,7 @@ static void check_failure(
 static size_t seal_in_memory(void) {
     srm_result result;
     srm_failure failure;
-    srm_job *job = start_seal(from_memory(), to_memory());
+    srm_job *job = start_seal(noise(), store());
     CHECK_STATUS(SRM_OK, finish(job));
     CHECK_STATUS(SRM_OK, srm_job_result(job, &result, &failure));
     CHECK(result.raw_len == RAW_LEN && failure.status == SRM_OK);
@@ -94,7 +88,7 @@ static void a_job_whose_input_never_comes_can_be_cancelled(void) {
     int ends[2];
     open_pipe(ends);
     CHECK(write(ends[1], "some", 4) == 4);
-    srm_job *job = start_seal(from_fd(ends[0]), to_memory());
+    srm_job *job = start_seal(from_fd(ends[0]), store());
     check_cancel_is_prompt(job);
     srm_job_free(job);
     close(ends[0]);
@@ -104,7 +98,7 @@ static void a_job_whose_input_never_comes_can_be_cancelled(void) {
 static void a_job_whose_output_is_full_can_be_cancelled(void) {
     int ends[2];
     open_pipe(ends);
-    srm_job *job = start_seal(from_memory(), to_fd(ends[1]));
+    srm_job *job = start_seal(noise(), to_fd(ends[1]));
     check_cancel_is_prompt(job);
     srm_job_free(job);
     CHECK((fcntl(ends[1], F_GETFL) & O_NONBLOCK) == 0); /* the caller's flags are untouched */
@@ -116,9 +110,9 @@ static void a_blocked_job_can_be_freed_without_waiting(void) {
     int ends[2];
     int64_t begun = now_ms();
     open_pipe(ends);
-    srm_job_free(start_seal(from_fd(ends[0]), to_memory()));
-    srm_job_free(start_seal(from_memory(), to_fd(ends[1])));
-    srm_job_free(start_seal(from_memory(), to_memory()));
+    srm_job_free(start_seal(from_fd(ends[0]), store()));
+    srm_job_free(start_seal(noise(), to_fd(ends[1])));
+    srm_job_free(start_seal(noise(), store()));
     srm_job_free(NULL);
     srm_job_cancel(NULL);
     CHECK(now_ms() - begun < PROMPT_MS);
@@ -127,7 +121,7 @@ static void a_blocked_job_can_be_freed_without_waiting(void) {
 }
 
 static void a_cancelled_job_that_had_ended_stays_done(void) {
-    srm_job *job = start_seal(from_memory(), to_memory());
+    srm_job *job = start_seal(noise(), store());
     CHECK_STATUS(SRM_OK, finish(job));
     srm_job_cancel(job);
     CHECK_STATUS(SRM_OK, finish(job));
@@ -139,7 +133,7 @@ static void an_output_that_closed_fails_with_its_error(void) {
     int ends[2];
     open_pipe(ends);
     close(ends[0]);
-    srm_job *job = start_seal(from_memory(), to_fd(ends[1]));
+    srm_job *job = start_seal(noise(), to_fd(ends[1]));
     check_failure(job, SRM_EIO, SRM_AT_OUTPUT, EPIPE, 0);
     srm_job_free(job);
     close(ends[1]);
@@ -148,7 +142,7 @@ static void an_output_that_closed_fails_with_its_error(void) {
 static void an_output_that_closes_while_the_job_waits_fails_with_its_error(void) {
     int ends[2];
     open_pipe(ends);
-    srm_job *job = start_seal(from_memory(), to_fd(ends[1]));
+    srm_job *job = start_seal(noise(), to_fd(ends[1]));
     CHECK_STATUS(SRM_RUNNING, srm_job_wait(job, 100));
     close(ends[0]);
     check_failure(job, SRM_EIO, SRM_AT_OUTPUT, EPIPE, 0);
@@ -159,7 +153,7 @@ static void an_output_that_closes_while_the_job_waits_fails_with_its_error(void)
 static void a_full_disk_fails_with_its_error(void) {
     int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
     CHECK(fd >= 0);
-    srm_job *job = start_seal(from_memory(), to_fd(fd));
+    srm_job *job = start_seal(noise(), to_fd(fd));
     check_failure(job, SRM_EIO, SRM_AT_OUTPUT, ENOSPC, 0);
     srm_job_free(job);
     close(fd);
@@ -167,15 +161,15 @@ static void a_full_disk_fails_with_its_error(void) {
 
 static void a_descriptor_that_is_not_open_for_it_fails_with_its_error(void) {
     const int closed = 1000000;
-    srm_job *job = start_seal(from_fd(closed), to_memory());
+    srm_job *job = start_seal(from_fd(closed), store());
     check_failure(job, SRM_EIO, SRM_AT_INPUT, EBADF, 0);
     srm_job_free(job);
-    job = start_seal(from_memory(), to_fd(closed));
+    job = start_seal(noise(), to_fd(closed));
     check_failure(job, SRM_EIO, SRM_AT_OUTPUT, EBADF, 0);
     srm_job_free(job);
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     CHECK(fd >= 0);
-    job = start_seal(from_memory(), to_fd(fd));
+    job = start_seal(noise(), to_fd(fd));
     check_failure(job, SRM_EIO, SRM_AT_OUTPUT, EBADF, 0);
     srm_job_free(job);
     close(fd);
@@ -187,13 +181,13 @@ static void memory_too_small_for_the_output_is_a_limit(void) {
     for (size_t i = 0; i < sizeof caps / sizeof caps[0]; i++) {
         uint8_t *small = must_alloc(caps[i]); /* to the byte, for the sanitizers */
         srm_sink sink = {.fd = -1, .mem = small, .mem_cap = caps[i]};
-        srm_job *job = start_seal(from_memory(), sink);
+        srm_job *job = start_seal(noise(), sink);
         check_failure(job, SRM_ELIMIT, SRM_AT_OUTPUT, 0, 0);
         srm_job_free(job);
         free(small);
     }
     srm_sink exact = {.fd = -1, .mem = stored, .mem_cap = whole};
-    srm_job *job = start_seal(from_memory(), exact);
+    srm_job *job = start_seal(noise(), exact);
     CHECK_STATUS(SRM_OK, finish(job));
     srm_job_free(job);
 }
@@ -209,7 +203,7 @@ static void waiting_takes_its_time_whatever_signals_arrive(void) {
     int ends[2];
     open_pipe(ends);
     CHECK(sigaction(SIGALRM, &action, NULL) == 0);
-    srm_job *job = start_seal(from_fd(ends[0]), to_memory());
+    srm_job *job = start_seal(from_fd(ends[0]), store());
     CHECK(setitimer(ITIMER_REAL, &often, NULL) == 0);
     int64_t begun = now_ms();
     CHECK_STATUS(SRM_RUNNING, srm_job_wait(job, 300));
@@ -225,7 +219,7 @@ static void waiting_takes_its_time_whatever_signals_arrive(void) {
 }
 
 static void impossible_waits_are_refused(void) {
-    srm_job *job = start_seal(from_memory(), to_memory());
+    srm_job *job = start_seal(noise(), store());
     CHECK_STATUS(SRM_EINVAL, srm_job_wait(job, -1));
     CHECK_STATUS(SRM_EINVAL, srm_job_wait(job, 60001));
     CHECK_STATUS(SRM_EINVAL, srm_job_wait(NULL, 0));
@@ -238,7 +232,7 @@ static void a_running_job_has_no_result(void) {
     srm_result result;
     srm_failure failure;
     open_pipe(ends);
-    srm_job *job = start_seal(from_fd(ends[0]), to_memory());
+    srm_job *job = start_seal(from_fd(ends[0]), store());
     memset(&result, 1, sizeof result);
     memset(&failure, 1, sizeof failure);
     CHECK_STATUS(SRM_ESTATE, srm_job_result(job, &result, &failure));
@@ -254,7 +248,7 @@ static void a_child_cannot_use_its_parents_job(void) {
     srm_result result;
     srm_failure failure;
     open_pipe(ends);
-    srm_job *job = start_seal(from_fd(ends[0]), to_memory());
+    srm_job *job = start_seal(from_fd(ends[0]), store());
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -307,8 +301,8 @@ static void a_stream_survives_pipes(void) {
     CHECK(pthread_create(&thread, NULL, take, &t) == 0);
     srm_job *job = NULL;
     srm_seal_options options = test_options(0, 1);
-    CHECK_STATUS(
-        SRM_OK, srm_open_start(stored, options.session_key, from_fd(in[0]), to_fd(out[1]), &job));
+    CHECK_STATUS(SRM_OK,
+        srm_open_start(stored, options.session_key, from_fd(in[0]), to_fd(out[1]), threads, &job));
     for (size_t at = SRM_HEADER_LEN; at < len;) {
         ssize_t n = write(in[1], stored + at, min_size(len - at, 70001));
         CHECK(n > 0);
@@ -329,17 +323,17 @@ static void a_stream_survives_pipes(void) {
 
 static srm_job *start_open(size_t len, uint8_t *opened) {
     srm_seal_options options = test_options(0, 1);
-    srm_source source = {-1, stored + SRM_HEADER_LEN, len - SRM_HEADER_LEN};
-    srm_sink sink = {-1, opened, RAW_LEN};
+    srm_source source = from_memory(stored + SRM_HEADER_LEN, len - SRM_HEADER_LEN);
+    srm_sink sink = to_memory(opened, RAW_LEN);
     srm_job *job = NULL;
-    CHECK_STATUS(SRM_OK, srm_open_start(stored, options.session_key, source, sink, &job));
+    CHECK_STATUS(SRM_OK, srm_open_start(stored, options.session_key, source, sink, threads, &job));
     return job;
 }
 
 static srm_job *start_scrub(size_t len) {
-    srm_source source = {-1, stored + SRM_HEADER_LEN, len - SRM_HEADER_LEN};
+    srm_source source = from_memory(stored + SRM_HEADER_LEN, len - SRM_HEADER_LEN);
     srm_job *job = NULL;
-    CHECK_STATUS(SRM_OK, srm_scrub_start(stored, source, &job));
+    CHECK_STATUS(SRM_OK, srm_scrub_start(stored, source, threads, &job));
     return job;
 }
 
@@ -384,18 +378,18 @@ static void wrong_arguments_start_nothing(void) {
     const srm_source bad_source = {.fd = -1, .mem = NULL, .mem_len = 1};
     const srm_sink bad_sink = {.fd = -1, .mem = NULL, .mem_cap = 1};
     srm_seal_options options = test_options(0, 1);
-    srm_job *job = start_seal(from_memory(), to_memory());
+    srm_job *job = start_seal(noise(), store());
     srm_job *const before = job;
     uint8_t header[SRM_HEADER_LEN] = {0};
-    CHECK_STATUS(SRM_EINVAL, srm_seal_start(NULL, from_memory(), to_memory(), &job));
+    CHECK_STATUS(SRM_EINVAL, srm_seal_start(NULL, noise(), store(), &job));
     CHECK(job == NULL);
     srm_job_free(before);
-    CHECK_STATUS(SRM_EINVAL, srm_seal_start(&options, bad_source, to_memory(), &job));
-    CHECK_STATUS(SRM_EINVAL, srm_seal_start(&options, from_memory(), bad_sink, &job));
-    CHECK_STATUS(SRM_EINVAL, srm_seal_start(&options, from_memory(), to_memory(), NULL));
-    CHECK_STATUS(SRM_EDAMAGED,
-        srm_open_start(header, options.session_key, from_memory(), to_memory(), &job));
-    CHECK_STATUS(SRM_EDAMAGED, srm_scrub_start(header, from_memory(), &job));
+    CHECK_STATUS(SRM_EINVAL, srm_seal_start(&options, bad_source, store(), &job));
+    CHECK_STATUS(SRM_EINVAL, srm_seal_start(&options, noise(), bad_sink, &job));
+    CHECK_STATUS(SRM_EINVAL, srm_seal_start(&options, noise(), store(), NULL));
+    CHECK_STATUS(
+        SRM_EDAMAGED, srm_open_start(header, options.session_key, noise(), store(), 1, &job));
+    CHECK_STATUS(SRM_EDAMAGED, srm_scrub_start(header, noise(), 1, &job));
     CHECK(job == NULL);
 }
 
@@ -423,7 +417,9 @@ int main(void) {
     stored = must_alloc(STORED_CAP);
     memset(stored, 0, STORED_CAP);
     fill_noise(raw, RAW_LEN, 1);
-    int status = check_facts(facts, sizeof facts / sizeof facts[0]);
+    int status = 0;
+    for (threads = 1; threads <= 3; threads += 2)
+        status |= check_facts(facts, sizeof facts / sizeof facts[0]);
     free(raw);
     free(stored);
     return status;

@@ -1,12 +1,10 @@
-/* Streams written and read back in memory, and what writer and reader refuse. */
+/* Streams sealed and opened in memory, by one thread and by several, and what is refused. */
 #include "base/bytes.h"
 #include "check.h"
 #include "codec/zstd.h"
-#include "segment/layout.h"
+#include "segment/offsets.h"
+#include "segment/record.h"
 #include "support.h"
-
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define CHUNK ((size_t)SRM_CHUNK_LEN)
 #define RAW_CAP (5 * CHUNK)
@@ -27,16 +25,35 @@ static void fill(content what, size_t len) {
     }
 }
 
+static void check_view(const segment *s, const uint8_t key[SRM_KEY_LEN], size_t len) {
+    srm_view *view = NULL;
+    srm_failure failure;
+    size_t got = 0;
+    CHECK_STATUS(SRM_OK, srm_view_open(s->bytes, key, segment_source(s), &view, &failure));
+    CHECK(srm_view_len(view) == len);
+    memset(opened, 0xee, RAW_CAP);
+    CHECK_STATUS(SRM_OK, srm_view_read(view, 0, opened, RAW_CAP, &got, &failure));
+    CHECK(got == len && memcmp(opened, raw, len) == 0);
+    srm_view_free(view);
+}
+
+/* One thread's segment stays in *s. */
 static void check_round_trip(size_t len, int32_t level, int32_t pad, segment *s) {
+    static const uint32_t threads[] = {3, 1};
     srm_seal_options options = test_options(level, pad);
-    size_t opened_len = 0;
-    uint64_t stated = 0;
-    segment_seal(&options, raw, len, s);
-    CHECK_STATUS(SRM_OK, segment_open(s, options.session_key, opened, RAW_CAP, &opened_len));
-    CHECK(opened_len == len && memcmp(opened, raw, len) == 0);
-    CHECK_STATUS(SRM_OK, srm_stream_raw_len(s->bytes, options.session_key,
-                             s->bytes + SRM_HEADER_LEN, s->len - SRM_HEADER_LEN, &stated));
-    CHECK(stated == len);
+    segment by_three;
+    for (size_t i = 0; i < 2; i++) {
+        size_t opened_len = 0;
+        options.threads = threads[i];
+        segment_seal(&options, raw, len, i == 0 ? &by_three : s);
+        memset(opened, 0xee, RAW_CAP);
+        CHECK_STATUS(SRM_OK, segment_open(i == 0 ? &by_three : s, options.session_key,
+                                 threads[1 - i], opened, RAW_CAP, &opened_len));
+        CHECK(opened_len == len && memcmp(opened, raw, len) == 0);
+    }
+    CHECK(s->len == by_three.len && s->result.frames == by_three.result.frames);
+    check_view(s, options.session_key, len);
+    segment_free(&by_three);
 }
 
 static void every_length_around_a_boundary_comes_back(void) {
@@ -82,12 +99,13 @@ static void a_stream_is_as_long_as_the_format_says(void) {
 
 static size_t stored_len_of(const uint8_t *chunk) {
     compressor *c = NULL;
-    const uint8_t *stored = NULL;
+    uint8_t *stored = must_alloc(compressor_bound());
     size_t len = 0;
     CHECK_STATUS(SRM_OK, compressor_new(1, &c));
-    CHECK_STATUS(SRM_OK, compressor_try(c, chunk, CHUNK, false, &stored, &len));
-    CHECK(stored != NULL);
+    CHECK_STATUS(SRM_OK, compressor_try(c, chunk, CHUNK, false, stored, &len));
+    CHECK(len > 0);
     compressor_free(c);
+    free(stored);
     return len;
 }
 
@@ -146,83 +164,11 @@ static void compressed_records_cross_frame_boundaries(void) {
     segment_free(&s);
 }
 
-static writer *new_writer(const srm_seal_options *options) {
-    uint8_t header[SRM_HEADER_LEN];
-    writer *w = NULL;
-    CHECK_STATUS(SRM_OK, writer_new(options, header, &w));
-    return w;
-}
-
-static void check_abandoned(writer *w, uint8_t *out) {
-    size_t out_len = 1;
-    bool done = true;
-    srm_result result;
-    CHECK_STATUS(SRM_ESTATE, writer_put(w, raw, CHUNK, out, &out_len));
-    CHECK(out_len == 0);
-    out_len = 1;
-    CHECK_STATUS(SRM_ESTATE, writer_tail(w, out, &out_len, &done));
-    CHECK(out_len == 0 && !done);
-    writer_result(w, &result);
-    CHECK(result.stored_len == 0 && result.frames == 0);
-}
-
-static void a_misused_writer_is_abandoned(void) {
-    static const size_t wrong[] = {0, CHUNK + 1, CHUNK, 1};
-    srm_seal_options options = test_options(1, 1);
-    uint8_t *out = must_alloc(WRITER_OUT_LEN);
-    fill(NOISE, 2 * CHUNK);
-    for (size_t i = 0; i < 4; i++) {
-        size_t out_len = 1;
-        writer *w = new_writer(&options);
-        /* For the later two the chunk before was short, so it was the last. */
-        CHECK_STATUS(SRM_OK, writer_put(w, raw, i < 2 ? CHUNK : CHUNK - 1, out, &out_len));
-        CHECK_STATUS(SRM_EINVAL, writer_put(w, raw, wrong[i], out, &out_len));
-        CHECK(out_len == 0);
-        check_abandoned(w, out);
-        writer_free(w);
-    }
-    writer *w = new_writer(&options);
-    size_t out_len = 0;
-    bool done = false;
-    CHECK_STATUS(SRM_OK, writer_tail(w, out, &out_len, &done));
-    CHECK_STATUS(SRM_ESTATE, writer_put(w, raw, CHUNK, out, &out_len));
-    CHECK(out_len == 0);
-    writer_free(w);
-    writer_free(NULL);
-    free(out);
-}
-
-static void a_writer_is_refused_after_a_fork(void) {
-    srm_seal_options options = test_options(1, 1);
-    uint8_t *out = must_alloc(WRITER_OUT_LEN);
-    size_t out_len = 0;
-    bool done = false;
-    int child_status = 0;
-    fill(NOISE, CHUNK);
-    writer *w = new_writer(&options);
-    CHECK_STATUS(SRM_OK, writer_put(w, raw, CHUNK, out, &out_len));
-    CHECK(out_len == SRM_FRAME_LEN);
-    pid_t child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        check_abandoned(w, out);
-        _exit(0);
-    }
-    CHECK(waitpid(child, &child_status, 0) == child);
-    CHECK(WIFEXITED(child_status) && WEXITSTATUS(child_status) == 0);
-    CHECK_STATUS(SRM_OK, writer_put(w, raw, CHUNK, out, &out_len));
-    while (!done)
-        CHECK_STATUS(SRM_OK, writer_tail(w, out, &out_len, &done));
-    writer_free(w);
-    free(out);
-}
-
 static void options_no_reader_would_take_are_refused(void) {
     static const uint8_t nothing[1];
     static const uint8_t unknown[] = {3, 0, 0, 1, 7};
     static const uint8_t cut_off[] = {1, 0, 0, 111};
-    uint8_t header[SRM_HEADER_LEN];
-    writer *w = NULL;
+    static uint8_t out[SRM_HEADER_LEN];
     srm_seal_options wrong[6];
     for (size_t i = 0; i < 6; i++)
         wrong[i] = test_options(3, 1);
@@ -236,8 +182,10 @@ static void options_no_reader_would_take_are_refused(void) {
     wrong[5].envelopes = cut_off;
     wrong[5].envelopes_len = sizeof cut_off;
     for (size_t i = 0; i < 6; i++) {
-        CHECK_STATUS(SRM_EINVAL, writer_new(&wrong[i], header, &w));
-        CHECK(w == NULL);
+        srm_job *job = NULL;
+        CHECK_STATUS(SRM_EINVAL,
+            srm_seal_start(&wrong[i], from_memory(raw, 5), to_memory(out, sizeof out), &job));
+        CHECK(job == NULL);
     }
 }
 
@@ -276,12 +224,13 @@ static void one_changed_byte_is_found_wherever_it_is(void) {
     };
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         s.bytes[changes[i].off] ^= 0x40;
-        CHECK_STATUS(
-            changes[i].status, segment_open(&s, options.session_key, opened, RAW_CAP, &len));
+        for (uint32_t threads = 1; threads <= 3; threads += 2)
+            CHECK_STATUS(changes[i].status,
+                segment_open(&s, options.session_key, threads, opened, RAW_CAP, &len));
         s.bytes[changes[i].off] ^= 0x40;
     }
     options.session_key[31] ^= 1;
-    CHECK_STATUS(SRM_EAUTH, segment_open(&s, options.session_key, opened, RAW_CAP, &len));
+    CHECK_STATUS(SRM_EAUTH, segment_open(&s, options.session_key, 3, opened, RAW_CAP, &len));
     segment_free(&s);
 }
 
@@ -295,61 +244,10 @@ static void swapped_frames_are_found(void) {
     memcpy(first, frames, SRM_FRAME_LEN);
     memcpy(frames, frames + SRM_FRAME_LEN, SRM_FRAME_LEN);
     memcpy(frames + SRM_FRAME_LEN, first, SRM_FRAME_LEN);
-    CHECK_STATUS(SRM_EAUTH, segment_open(&s, options.session_key, opened, RAW_CAP, &len));
+    CHECK_STATUS(SRM_EAUTH, segment_open(&s, options.session_key, 3, opened, RAW_CAP, &len));
     CHECK(len == 0);
     segment_free(&s);
     free(first);
-}
-
-static void a_reader_used_out_of_order_refuses(void) {
-    srm_seal_options options = test_options(1, 1);
-    const uint8_t *data = NULL;
-    size_t len = 0;
-    reader *r = NULL;
-    segment s;
-    seal_sample(&options, &s);
-    const uint8_t *frames = s.bytes + SRM_HEADER_LEN;
-    const uint8_t *trailer = s.bytes + s.len - SRM_TRAILER_LEN;
-    CHECK_STATUS(SRM_OK, reader_new(s.bytes, options.session_key, &r));
-    CHECK_STATUS(SRM_ESTATE, reader_end(r, trailer));
-    CHECK_STATUS(SRM_OK, reader_feed(r, frames, SRM_FRAME_LEN, false));
-    CHECK_STATUS(SRM_ESTATE, reader_feed(r, frames + SRM_FRAME_LEN, SRM_FRAME_LEN, false));
-    CHECK_STATUS(SRM_OK, reader_next(r, &data, &len));
-    CHECK(len == CHUNK);
-    CHECK_STATUS(SRM_ESTATE, reader_end(r, trailer));
-    reader_free(r);
-    reader_free(NULL);
-    segment_free(&s);
-}
-
-static void a_frame_that_is_not_the_last_cannot_be_taken_for_it(void) {
-    srm_seal_options options = test_options(1, 1);
-    reader *r = NULL;
-    segment s;
-    seal_sample(&options, &s);
-    CHECK_STATUS(SRM_OK, reader_new(s.bytes, options.session_key, &r));
-    CHECK_STATUS(SRM_EAUTH, reader_feed(r, s.bytes + SRM_HEADER_LEN, SRM_FRAME_LEN, true));
-    CHECK_STATUS(SRM_ESTATE, reader_feed(r, s.bytes + SRM_HEADER_LEN, SRM_FRAME_LEN, false));
-    reader_free(r);
-    segment_free(&s);
-}
-
-static void frames_of_impossible_length_are_refused(void) {
-    static const size_t wrong[] = {0, 15, 16, 4095, 4097, SRM_FRAME_LEN - 1};
-    srm_seal_options options = test_options(1, 1);
-    segment s;
-    seal_sample(&options, &s);
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        for (int last = 0; last < 2; last++) {
-            reader *r = NULL;
-            uint8_t *frame = must_alloc(wrong[i]); /* to the byte, for the sanitizers */
-            memset(frame, 0, wrong[i]);
-            CHECK_STATUS(SRM_OK, reader_new(s.bytes, options.session_key, &r));
-            CHECK_STATUS(SRM_EDAMAGED, reader_feed(r, frame, wrong[i], last == 1));
-            reader_free(r);
-            free(frame);
-        }
-    segment_free(&s);
 }
 
 static void two_segments_of_one_session_have_different_keys(void) {
@@ -363,7 +261,7 @@ static void two_segments_of_one_session_have_different_keys(void) {
     CHECK(memcmp(a.bytes + 64, b.bytes + 64, 32) != 0); /* the salts */
     CHECK(memcmp(a.bytes + SRM_HEADER_LEN, b.bytes + SRM_HEADER_LEN, 64) != 0);
     memcpy(a.bytes + SRM_HEADER_LEN, b.bytes + SRM_HEADER_LEN, a.len - SRM_HEADER_LEN);
-    CHECK_STATUS(SRM_EAUTH, segment_open(&a, options.session_key, opened, RAW_CAP, &len));
+    CHECK_STATUS(SRM_EAUTH, segment_open(&a, options.session_key, 3, opened, RAW_CAP, &len));
     segment_free(&a);
     segment_free(&b);
 }
@@ -375,14 +273,9 @@ int main(void) {
         FACT(end_records_skip_what_is_too_short_for_a_head),
         FACT(data_records_skip_what_is_too_short_for_a_head),
         FACT(compressed_records_cross_frame_boundaries),
-        FACT(a_misused_writer_is_abandoned),
-        FACT(a_writer_is_refused_after_a_fork),
         FACT(options_no_reader_would_take_are_refused),
         FACT(one_changed_byte_is_found_wherever_it_is),
         FACT(swapped_frames_are_found),
-        FACT(a_reader_used_out_of_order_refuses),
-        FACT(a_frame_that_is_not_the_last_cannot_be_taken_for_it),
-        FACT(frames_of_impossible_length_are_refused),
         FACT(two_segments_of_one_session_have_different_keys),
     };
     raw = must_alloc(RAW_CAP);

@@ -79,7 +79,10 @@ static void each_case(
 static void check_aes_gcm(char *const *fields) {
     static bytes key, nonce, aad, plain, stored, tag;
     static uint8_t out[BYTES_MAX];
+    uint8_t wanted[SRM_DIGEST_LEN];
+    uint8_t digest[SRM_DIGEST_LEN];
     aead *a = NULL;
+    aead *copy = NULL;
     bool valid = parse_verdict(fields[1]);
     parse_hex(fields[2], &key);
     parse_hex(fields[3], &nonce);
@@ -92,9 +95,12 @@ static void check_aes_gcm(char *const *fields) {
     stored.len += tag.len;
 
     CHECK_STATUS(SRM_OK, aead_new(key.data, &a));
+    CHECK_STATUS(SRM_OK, aead_copy(a, &copy));
     memset(out, 0xee, sizeof out);
     CHECK_STATUS(valid ? SRM_OK : SRM_EAUTH,
-        aead_open(a, nonce.data, aad.data, aad.len, stored.data, stored.len, out));
+        aead_open(a, nonce.data, aad.data, aad.len, stored.data, stored.len, out, digest));
+    blake3_digest(stored.data, stored.len, wanted);
+    CHECK(memcmp(digest, wanted, sizeof digest) == 0);
     if (valid)
         CHECK(memcmp(out, plain.data, plain.len) == 0);
     else
@@ -107,12 +113,15 @@ static void check_aes_gcm(char *const *fields) {
     aead_piece cuts[] = {{plain.data, cut}, {NULL, 0}, {plain.data + cut, plain.len - cut}};
     for (int round = 0; round < 2; round++) {
         memset(out, 0xee, sizeof out);
-        CHECK_STATUS(SRM_OK, aead_seal(a, nonce.data, aad.data, aad.len, round == 0 ? whole : cuts,
-                                 round == 0 ? 1 : 3, out));
+        CHECK_STATUS(SRM_OK, aead_seal(round == 0 ? a : copy, nonce.data, aad.data, aad.len,
+                                 round == 0 ? whole : cuts, round == 0 ? 1 : 3, out, digest));
         CHECK((memcmp(out, stored.data, stored.len) == 0) == valid);
+        CHECK((memcmp(digest, wanted, sizeof digest) == 0) == valid);
         CHECK(out[stored.len] == 0xee);
     }
     aead_free(a);
+    aead_free(copy);
+    aead_free(NULL);
 }
 
 static void aes_256_gcm_gives_what_wycheproof_says(void) {

@@ -112,20 +112,26 @@ def parse_envelopes(area: bytes) -> dict[int, bytes]:
     envelopes: dict[int, bytes] = {}
     pos = 0
     while pos < len(area) and area[pos] != 0:
+        require(area[pos] in ENVELOPE_LENGTH, "unknown envelope", Unsupported)
+        require(len(area) - pos >= 4, "malformed envelope")
         kind, zero, length = struct.unpack_from(">B B H", area, pos)
-        require(kind in ENVELOPE_LENGTH, "unknown envelope", Unsupported)
         require(kind > max(envelopes, default=0), "envelope types do not ascend")
         require(zero == 0 and length == ENVELOPE_LENGTH[kind], "malformed envelope")
+        require(len(area) - pos - 4 >= length, "malformed envelope")
         envelopes[kind] = area[pos + 4 : pos + 4 + length]
+        if kind == PASSWORD:
+            check_parameters(envelopes[kind])
         pos += 4 + length
     require(not any(area[pos:]), "bytes after the envelopes are not zero")
     require(bool(envelopes), "no envelope")
-    if PASSWORD in envelopes:
-        memory, passes, lanes, zero = struct.unpack_from(">I B B H", envelopes[PASSWORD])
-        require(zero == 0, "a zero field is not zero")
-        in_range = 2**16 <= memory <= 2**22 and 3 <= passes <= 16 and 1 <= lanes <= 16
-        require(in_range, "password parameters out of range", Unsupported)
     return envelopes
+
+
+def check_parameters(body: bytes) -> None:
+    memory, passes, lanes, zero = struct.unpack_from(">I B B H", body)
+    require(zero == 0, "a zero field is not zero")
+    in_range = 2**16 <= memory <= 2**22 and 3 <= passes <= 16 and 1 <= lanes <= 16
+    require(in_range, "password parameters out of range", Unsupported)
 
 
 def envelope_aad(kind: int, repo_id: bytes, session_id: bytes) -> bytes:

@@ -79,7 +79,7 @@ def seal_descriptor(
         raise LimitError(
             f"{doing}: {source.size} bytes are more than one sealed file can hold, {_RAW_LEN_MAX}"
         )
-    options = _options(key, level=level, pad=pad, threads=threads)
+    options = seal_options(key, level=level, pad=pad, threads=threads)
     result = _core.seal(options, source.fd, target_fd, doing=doing, progress=progress)
     source.check_unchanged(result.raw_bytes, doing=doing)
     return result
@@ -94,14 +94,15 @@ def seal_bytes(
     threads: int | None = None,
 ) -> bytes:
     """Seal bytes in memory; see seal_file for level, pad and threads."""
-    options = _options(key, level=level, pad=pad, threads=threads)
+    options = seal_options(key, level=level, pad=pad, threads=threads)
     with memoryview(data).cast("B") as view:
         sealed = bytearray(_sealed_len_max(len(view)))
         result = _core.seal(options, view, sealed, doing="sealing bytes")
     return bytes(memoryview(sealed)[: result.stored_bytes])
 
 
-def _options(key: Credential, *, level: int, pad: bool, threads: int | None) -> SealOptions:
+def seal_options(key: Credential, *, level: int, pad: bool, threads: int | None) -> SealOptions:
+    """A fresh session for key. Raises UsageError for a level or number of threads out of range."""
     if not 0 <= level <= _core.LEVEL_MAX:
         raise UsageError(f"the compression level is 0 to {_core.LEVEL_MAX}, not {level}")
     session = Session.fresh()

@@ -1,0 +1,200 @@
+"""Opener and Sealer against plain files, and what they leave behind when something goes wrong."""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from strongroom import (
+    DamagedError,
+    Opener,
+    RootKey,
+    Sealer,
+    TargetError,
+    TargetExistsError,
+    UsageError,
+    open_bytes,
+    scrub,
+    seal_bytes,
+    seal_file,
+)
+
+CHUNK = 2**20 - 64
+
+
+def contents(noise: bytes, prose: bytes) -> dict[str, bytes]:
+    return {
+        "empty": b"",
+        "short": b"abc",
+        "noise": noise,
+        "prose": prose,
+        "mixed": noise[:CHUNK] + prose[:CHUNK] + bytes(2 * CHUNK) + noise[:100],
+    }
+
+
+def sealed(tmp_path: Path, key: RootKey, data: bytes) -> Path:
+    path = tmp_path / "sealed"
+    path.write_bytes(seal_bytes(data, key=key))
+    return path
+
+
+@pytest.mark.parametrize("name", ["empty", "short", "noise", "prose", "mixed"])
+def test_seeks_and_reads_are_those_of_a_plain_file(
+    name: str, tmp_path: Path, key: RootKey, noise: bytes, prose: bytes
+) -> None:
+    data = contents(noise, prose)[name]
+    path = sealed(tmp_path, key, data)
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.tuples(st.integers(-10, len(data) + 10), st.integers(-1, 2**21))))
+    def compare(steps: list[tuple[int, int]]) -> None:
+        with Opener(path, key=key) as opened:
+            plain = io.BytesIO(data)
+            for offset, count in steps:
+                if offset < 0:
+                    assert opened.seek(max(offset, -len(data)), 2) == plain.seek(
+                        max(offset, -len(data)), 2
+                    )
+                else:
+                    assert opened.seek(offset) == plain.seek(offset)
+                assert opened.read(count) == plain.read(count)
+                assert opened.tell() == plain.tell()
+
+    compare()
+
+
+def test_an_opener_serves_what_wants_a_file(tmp_path: Path, key: RootKey, noise: bytes) -> None:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("film", noise)
+        packed.writestr("notes", "text")
+    with Opener(sealed(tmp_path, key, archive.getvalue()), key=key) as opened:
+        unpacked = zipfile.ZipFile(io.BufferedReader(opened))
+        assert unpacked.read("notes") == b"text"
+        assert unpacked.read("film") == noise
+
+
+def test_an_opener_reads_only_the_frames_it_needs(
+    tmp_path: Path, key: RootKey, noise: bytes
+) -> None:
+    path = sealed(tmp_path, key, noise)
+    broken = bytearray(path.read_bytes())
+    broken[4096 + 2**20 + 5] ^= 1  # frame 1
+    path.write_bytes(broken)
+    with Opener(path, key=key) as opened:
+        assert opened.read(1000) == noise[:1000]
+        opened.seek(CHUNK - 10)
+        with pytest.raises(DamagedError, match="frame 1: authentication failed"):
+            opened.read(20)
+        target = bytearray(20)
+        opened.seek(CHUNK - 10)
+        with pytest.raises(DamagedError):
+            opened.readinto(target)
+        assert target == bytes(20)
+        opened.seek(2 * CHUNK)
+        assert opened.read(1000) == noise[2 * CHUNK : 2 * CHUNK + 1000]
+
+
+def test_a_pipe_cannot_be_read_at_any_place(tmp_path: Path, key: RootKey) -> None:
+    data = seal_bytes(b"x" * 10, key=key)
+    reading, writing = os.pipe()
+    os.write(writing, data)
+    os.close(writing)
+    with pytest.raises(UsageError, match="regular file"):
+        Opener(f"/proc/self/fd/{reading}", key=key)
+    os.close(reading)
+
+
+def test_a_closed_opener_says_so(tmp_path: Path, key: RootKey) -> None:
+    opened = Opener(sealed(tmp_path, key, b"data"), key=key)
+    opened.close()
+    opened.close()
+    with pytest.raises(ValueError, match="closed"):
+        opened.read(1)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.integers(0, 3 * 2**20), max_size=8))
+def test_any_writes_make_the_same_content(
+    tmp_path_factory: pytest.TempPathFactory, noise: bytes, lengths: list[int]
+) -> None:
+    key = RootKey.generate()
+    target = tmp_path_factory.mktemp("sealer") / "sealed"
+    with Sealer(target, key=key) as sealer:
+        for length in lengths:
+            assert sealer.write(noise[:length]) == min(length, len(noise))
+    assert open_bytes(target.read_bytes(), key=key) == b"".join(noise[:n] for n in lengths)
+    assert scrub(target, root=sealer.result.root).trusted
+
+
+def test_a_sealer_takes_what_copyfileobj_gives(tmp_path: Path, key: RootKey, prose: bytes) -> None:
+    with Sealer(tmp_path / "sealed", key=key) as sealer:
+        shutil.copyfileobj(io.BytesIO(prose), sealer)
+    assert open_bytes((tmp_path / "sealed").read_bytes(), key=key) == prose
+
+
+def test_an_exception_in_the_block_leaves_nothing(tmp_path: Path, key: RootKey) -> None:
+    def half() -> None:
+        with Sealer(tmp_path / "sealed", key=key) as sealer:
+            sealer.write(b"data")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sealer_given_up_leaves_nothing(tmp_path: Path, key: RootKey) -> None:
+    sealer = Sealer(tmp_path / "sealed", key=key)
+    sealer.write(bytes(5_000_000))
+    sealer.abort()
+    sealer.abort()
+    with pytest.raises(ValueError, match="closed"):
+        sealer.write(b"more")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_forgotten_sealer_leaves_nothing(tmp_path: Path, key: RootKey) -> None:
+    sealer = Sealer(tmp_path / "sealed", key=key)
+    sealer.write(b"half of it")
+    del sealer
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sealer_refuses_what_exists(tmp_path: Path, key: RootKey) -> None:
+    (tmp_path / "sealed").write_bytes(b"precious")
+    with pytest.raises(TargetExistsError):
+        Sealer(tmp_path / "sealed", key=key)
+    assert (tmp_path / "sealed").read_bytes() == b"precious"
+
+
+def test_a_full_disk_reaches_the_writer(key: RootKey) -> None:
+    def fill() -> None:
+        with Sealer("/dev/full", key=key) as sealer:
+            for _ in range(100):
+                sealer.write(bytes(2**20))
+
+    with pytest.raises(TargetError, match="No space left"):
+        fill()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8, 64])
+def test_any_number_of_threads_reads_and_writes_the_same(
+    threads: int, tmp_path: Path, key: RootKey, noise: bytes, prose: bytes
+) -> None:
+    data = contents(noise, prose)["mixed"] * 3
+    (tmp_path / "plain").write_bytes(data)
+    one = seal_file(tmp_path / "plain", tmp_path / "one", key=key, threads=1)
+    many = seal_file(tmp_path / "plain", tmp_path / "many", key=key, threads=threads)
+    assert (one.frames, one.stored_bytes) == (many.frames, many.stored_bytes)
+    assert scrub(tmp_path / "many", threads=threads).root == many.root
+    assert open_bytes((tmp_path / "many").read_bytes(), key=key) == data
