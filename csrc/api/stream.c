@@ -1,6 +1,7 @@
 #include "pipeline/stream.h"
 #include "base/bytes.h"
 #include "segment/header.h"
+#include "segment/proof.h"
 
 #define WAIT_MS_MAX 60000
 
@@ -50,6 +51,39 @@ srm_status srm_scrub_start(
     srm_header_info info;
     srm_status status = header_parse(header, &info);
     return status == SRM_OK ? stream_scrub(header, source, threads, out) : status;
+}
+
+srm_status srm_prove_start(const uint8_t header[4096], srm_source source, uint64_t frame,
+    uint32_t threads, srm_job **out) {
+    if (out == NULL)
+        return SRM_EINVAL;
+    *out = NULL;
+    if (header == NULL || !source_is_sound(&source) || frame >= FRAME_COUNT_MAX)
+        return SRM_EINVAL;
+    srm_header_info info;
+    srm_status status = header_parse(header, &info);
+    return status == SRM_OK ? stream_prove(header, source, frame, threads, out) : status;
+}
+
+srm_status srm_job_proof(srm_job *job, uint8_t proof[848], size_t *proof_len) {
+    if (proof == NULL || proof_len == NULL)
+        return SRM_EINVAL;
+    memset(proof, 0, SRM_PROOF_LEN_MAX);
+    *proof_len = 0;
+    if (job == NULL)
+        return SRM_EINVAL;
+    if (!job_ended(job) || job_controls(job)->proof_len == 0)
+        return SRM_ESTATE;
+    *proof_len = job_controls(job)->proof_len;
+    memcpy(proof, job_controls(job)->proof, *proof_len);
+    return SRM_OK;
+}
+
+srm_status srm_proof_check(const uint8_t *proof, size_t proof_len, const uint8_t *frame, size_t len,
+    const uint8_t root[32]) {
+    if ((proof == NULL && proof_len > 0) || (frame == NULL && len > 0) || root == NULL)
+        return SRM_EINVAL;
+    return proof_check(proof, proof_len, frame, len, root);
 }
 
 srm_status srm_job_wait(srm_job *job, int32_t timeout_ms) {

@@ -17,8 +17,8 @@ uint64_t srm_view_len(const srm_view *v) {
     return v == NULL ? 0 : view_len(v);
 }
 
-srm_status srm_view_read(srm_view *v, uint64_t off, uint8_t *out, size_t len, size_t *got,
-    srm_failure *failure) {
+srm_status srm_view_read(
+    srm_view *v, uint64_t off, uint8_t *out, size_t len, size_t *got, srm_failure *failure) {
     if (got == NULL)
         return SRM_EINVAL;
     *got = 0;

@@ -72,8 +72,8 @@ static bool saves_enough(size_t stored_len, size_t raw_len) {
     return stored_len <= raw_len - raw_len / 33 - 1;
 }
 
-static bool worth_trying(compressor *c, const uint8_t *raw, size_t raw_len, bool is_media,
-    uint8_t *scratch) {
+static bool worth_trying(
+    compressor *c, const uint8_t *raw, size_t raw_len, bool is_media, uint8_t *scratch) {
     switch (probe_chunk(raw, raw_len, is_media)) {
     case PROBE_RAW:
         return false;

@@ -66,6 +66,7 @@ typedef enum srm_place {
 #define SRM_ENVELOPES_MAX 5
 #define SRM_ENVELOPES_LEN_MAX 3904
 
+#define SRM_PROOF_LEN_MAX 848
 #define SRM_THREADS_MAX 1024
 #define SRM_LEVEL_MAX 22 /* zstd's highest; level 0 stores everything raw */
 
@@ -127,9 +128,9 @@ typedef struct srm_sink {
 } srm_sink;
 
 typedef struct srm_seal_options {
-    uint32_t type; /* 1 stream */
-    int32_t level; /* 0 (raw) to SRM_LEVEL_MAX */
-    int32_t pad;   /* 1: hide the length (Padme); 0: pad to 4096 only */
+    uint32_t type;    /* 1 stream */
+    int32_t level;    /* 0 (raw) to SRM_LEVEL_MAX */
+    int32_t pad;      /* 1: hide the length (Padme); 0: pad to 4096 only */
     uint32_t threads; /* 0: as many as there are processors */
     uint8_t repo_id[32];
     uint8_t session_id[16];
@@ -172,6 +173,20 @@ SRM_MUST_USE srm_status srm_open_start(const uint8_t header[4096], const uint8_t
 SRM_MUST_USE srm_status srm_scrub_start(
     const uint8_t header[4096], srm_source source, uint32_t threads, srm_job **out);
 
+/* Scrub, and prove that frame `frame` is part of what the root names; fetch the proof with
+ * srm_job_proof. The source must be a regular file or memory. SRM_EINVAL: there is no such frame.
+ */
+SRM_MUST_USE srm_status srm_prove_start(
+    const uint8_t header[4096], srm_source source, uint64_t frame, uint32_t threads, srm_job **out);
+
+/* The proof that a job which ended well has made, at most SRM_PROOF_LEN_MAX bytes. */
+SRM_MUST_USE srm_status srm_job_proof(srm_job *job, uint8_t proof[848], size_t *proof_len);
+
+/* Does the proof lead from a frame, len stored bytes, to a segment root? SRM_EDAMAGED: no;
+ * SRM_EUNSUPPORTED: it is of a kind not known here. Any thread. */
+SRM_MUST_USE srm_status srm_proof_check(const uint8_t *proof, size_t proof_len,
+    const uint8_t *frame, size_t len, const uint8_t root[32]);
+
 /* Wait up to timeout_ms milliseconds (0 to 60,000). SRM_RUNNING: not done yet; otherwise how the
  * job ended. Waits out its time whatever signals arrive. */
 SRM_MUST_USE srm_status srm_job_wait(srm_job *job, int32_t timeout_ms);
@@ -206,8 +221,8 @@ uint64_t srm_view_len(const srm_view *view);
 
 /* Plaintext bytes [off, off + len) into out; *got: how many, fewer only at the end. On an error
  * *got is 0 and out holds no plaintext; the view may still be used. */
-SRM_MUST_USE srm_status srm_view_read(srm_view *view, uint64_t off, uint8_t *out, size_t len,
-    size_t *got, srm_failure *failure);
+SRM_MUST_USE srm_status srm_view_read(
+    srm_view *view, uint64_t off, uint8_t *out, size_t len, size_t *got, srm_failure *failure);
 
 /* Wipes and frees. NULL is fine. */
 void srm_view_free(srm_view *view);

@@ -79,8 +79,7 @@ srm_status merkle_root(const uint8_t *leaves, uint64_t leaf_count, uint8_t root[
     return status;
 }
 
-/* The largest power of two smaller than count, which is at least 2. */
-static uint64_t split(uint64_t count) {
+uint64_t merkle_split(uint64_t count) {
     return (uint64_t)1 << (63 - __builtin_clzll(count - 1));
 }
 
@@ -92,7 +91,7 @@ srm_status merkle_path(const uint8_t *leaves, uint64_t leaf_count, uint64_t inde
     uint8_t down[MERKLE_DEPTH_MAX][SRM_DIGEST_LEN];
     size_t depth = 0;
     while (leaf_count > 1) {
-        uint64_t left = split(leaf_count);
+        uint64_t left = merkle_split(leaf_count);
         const uint8_t *right_leaves = leaves + left * SRM_DIGEST_LEN;
         bool goes_left = index < left;
         srm_status status = goes_left ? merkle_root(right_leaves, leaf_count - left, down[depth])

@@ -25,6 +25,9 @@ void merkle_free(merkle *m);
 SRM_MUST_USE srm_status merkle_leaf(
     merkle *m, const uint8_t *record, size_t len, uint8_t leaf[SRM_DIGEST_LEN]);
 
+/* Where a tree of count leaves, at least 2, is split: the largest power of two below count. */
+uint64_t merkle_split(uint64_t count);
+
 /* The root over leaf_count hashes, at least one. */
 SRM_MUST_USE srm_status merkle_root(
     const uint8_t *leaves, uint64_t leaf_count, uint8_t root[SRM_DIGEST_LEN]);

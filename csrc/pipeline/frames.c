@@ -28,8 +28,8 @@ srm_status frames_begin(frames *f, job_control *control, srm_source given) {
     }
     srm_status status = find_layout(f->source.len, &f->layout, control);
     if (status == SRM_OK)
-        status = input_read_at(&f->source, control, f->source.len - SRM_TRAILER_LEN, f->trailer,
-            SRM_TRAILER_LEN);
+        status = input_read_at(
+            &f->source, control, f->source.len - SRM_TRAILER_LEN, f->trailer, SRM_TRAILER_LEN);
     return status == SRM_OK ? take_trailer(f, control) : status;
 }
 

@@ -18,7 +18,8 @@ typedef struct frames {
 SRM_MUST_USE srm_status frames_begin(frames *f, job_control *control, srm_source source);
 
 /* Frame `index`, of *len bytes: in memory, or read into buffer (SRM_FRAME_LEN bytes). On a pipe
- * frames are asked for in order, by one thread at a time. After the last came, the trailer is here. */
+ * frames are asked for in order, by one thread at a time. After the last came, the trailer is here.
+ */
 SRM_MUST_USE srm_status frames_read(frames *f, job_control *control, uint64_t index,
     uint8_t *buffer, const uint8_t **stored, size_t *len, bool *last);
 

@@ -55,8 +55,7 @@ const uint8_t *input_memory(const input *s, uint64_t off) {
     return s->given.fd < 0 ? s->given.mem + off : NULL;
 }
 
-srm_status input_read_at(
-    input *s, job_control *control, uint64_t off, uint8_t *out, size_t len) {
+srm_status input_read_at(input *s, job_control *control, uint64_t off, uint8_t *out, size_t len) {
     size_t done = 0;
     if (s->given.fd < 0) {
         if (len > 0)
@@ -78,8 +77,7 @@ srm_status input_read_at(
     return SRM_OK;
 }
 
-srm_status input_read_next(
-    input *s, job_control *control, uint8_t *out, size_t want, size_t *got) {
+srm_status input_read_next(input *s, job_control *control, uint8_t *out, size_t want, size_t *got) {
     *got = 0;
     while (*got < want) {
         /* A pipe's writing end would never be ready; let read say so. */

@@ -11,8 +11,8 @@
 
 typedef struct input {
     srm_source given;
-    uint64_t len;  /* bytes from here to the end, or LEN_UNKNOWN: read in order */
-    uint64_t base; /* where a regular file stood */
+    uint64_t len;    /* bytes from here to the end, or LEN_UNKNOWN: read in order */
+    uint64_t base;   /* where a regular file stood */
     bool unreadable; /* open for writing alone */
 } input;
 

@@ -21,6 +21,8 @@ srm_status leaves_put(
     memcpy(at->digest, digest, SRM_DIGEST_LEN);
     for (at = &l->ring[l->next % l->size]; at->here; at = &l->ring[l->next % l->size]) {
         srm_status status = root_add(&l->root, at->digest, at->len, at->last);
+        if (status == SRM_OK && l->prover != NULL)
+            status = prover_add(l->prover, l->root.leaf);
         if (status != SRM_OK)
             return status;
         at->here = false;

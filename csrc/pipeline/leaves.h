@@ -2,7 +2,7 @@
 #ifndef PIPELINE_LEAVES_H
 #define PIPELINE_LEAVES_H
 
-#include "segment/root.h"
+#include "segment/proof.h"
 
 typedef struct leaf {
     bool here;
@@ -14,7 +14,8 @@ typedef struct leaf {
 /* The caller guards it against other threads. */
 typedef struct leaves {
     root_builder root;
-    uint64_t next; /* frames before this one are in the root */
+    uint64_t next;  /* frames before this one are in the root */
+    prover *prover; /* sees every leaf, or NULL */
     unsigned size;
     leaf *ring;
 } leaves;

@@ -2,7 +2,8 @@
  * that is parsed, and decompress and write it, or read and open a further frame. Frames may be
  * opened, and pieces written to a file, in any order; parsing and, on a pipe, reading and writing
  * keep theirs, each a role that one worker has at a time. What fails shows when its turn to be
- * parsed has come, so that the first damage is the one that is named, and a pipe gets all before it. */
+ * parsed has come, so that the first damage is the one that is named, and a pipe gets all before
+ * it. */
 #include "base/bytes.h"
 #include "codec/zstd.h"
 #include "pipeline/buffers.h"
@@ -23,9 +24,9 @@ typedef struct frame_slot {
     slot_state state;
     srm_status status; /* of opening it */
     bool last;
-    bool begun;         /* its pieces are being taken out */
-    unsigned in_use;    /* pieces of it in hand */
-    uint8_t *buffer;    /* SRM_FRAME_LEN bytes: as stored, then plaintext */
+    bool begun;      /* its pieces are being taken out */
+    unsigned in_use; /* pieces of it in hand */
+    uint8_t *buffer; /* SRM_FRAME_LEN bytes: as stored, then plaintext */
     size_t stored_len;
     uint8_t digest[SRM_DIGEST_LEN];
 } frame_slot;
@@ -135,15 +136,13 @@ static srm_status begin_frame(open_work *w, frame_slot *slot) {
     slot->begun = true;
     srm_status status = root_add(&w->root, slot->digest, slot->stored_len, slot->last);
     if (status == SRM_OK)
-        status = parser_frame(
-            w->parser, slot->buffer, slot->stored_len - SRM_TAG_LEN, slot->last);
+        status = parser_frame(w->parser, slot->buffer, slot->stored_len - SRM_TAG_LEN, slot->last);
     return status;
 }
 
 /* --- each of these has the lock when it is called and when it returns, not in between --- */
 
-static srm_status write_in_turn(
-    open_work *w, uint64_t number, const uint8_t *data, size_t len) {
+static srm_status write_in_turn(open_work *w, uint64_t number, const uint8_t *data, size_t len) {
     while (w->next_write != number && w->status == SRM_OK)
         pthread_cond_wait(&w->changed, &w->lock);
     if (w->status != SRM_OK)
@@ -230,8 +229,8 @@ static void open_next(open_work *w, worker *me) {
     }
     slot->status = SRM_OK;
     if (status == SRM_OK)
-        slot->status = frame_open(&me->keys, index, slot->last, stored, slot->stored_len,
-            slot->buffer, slot->digest);
+        slot->status = frame_open(
+            &me->keys, index, slot->last, stored, slot->stored_len, slot->buffer, slot->digest);
     pthread_mutex_lock(&w->lock);
     slot->state = SLOT_OPENED;
     if (status != SRM_OK)
@@ -247,7 +246,7 @@ static void work_on(void *shared, unsigned number) {
             parse_next(w, me);
         else if (may_read(w))
             open_next(w, me);
-        else {
+        else if (w->status == SRM_OK) { /* what may be done can fail too, for want of memory */
             pthread_cond_wait(&w->changed, &w->lock);
             continue;
         }
@@ -342,9 +341,8 @@ static void open_release(void *argument) {
     free(w);
 }
 
-srm_status stream_open(const uint8_t header[SRM_HEADER_LEN],
-    const uint8_t session_key[SRM_KEY_LEN], srm_source source, srm_sink sink, uint32_t threads,
-    srm_job **out) {
+srm_status stream_open(const uint8_t header[SRM_HEADER_LEN], const uint8_t session_key[SRM_KEY_LEN],
+    srm_source source, srm_sink sink, uint32_t threads, srm_job **out) {
     *out = NULL;
     open_work *w = calloc(1, sizeof *w);
     if (w == NULL)

@@ -13,6 +13,8 @@ typedef struct scrub_work {
     job_control *control;
     srm_source source;
     uint32_t threads;
+    uint64_t proven; /* the frame to prove, or LEN_UNKNOWN */
+    prover prover;
     uint8_t header[SRM_HEADER_LEN];
     unsigned worker_count;
     uint8_t **buffers; /* SRM_FRAME_LEN bytes for each worker */
@@ -41,8 +43,7 @@ static void hash_next(scrub_work *w, uint8_t *buffer) {
     bool piped = w->frames.source.len == LEN_UNKNOWN;
     w->reading = piped;
     pthread_mutex_unlock(&w->lock);
-    srm_status status =
-        frames_read(&w->frames, w->control, index, buffer, &stored, &len, &last);
+    srm_status status = frames_read(&w->frames, w->control, index, buffer, &stored, &len, &last);
     if (piped) {
         pthread_mutex_lock(&w->lock);
         w->reading = false;
@@ -79,6 +80,12 @@ static srm_status prepare(scrub_work *w) {
         return status;
     w->worker_count = crew_size(w->threads, w->frames.layout.frame_count);
     status = leaves_begin(&w->leaves, w->header, 4 * w->worker_count);
+    if (status == SRM_OK && w->proven != LEN_UNKNOWN) {
+        if (w->proven >= w->frames.layout.frame_count || w->frames.source.len == LEN_UNKNOWN)
+            return SRM_EINVAL;
+        w->leaves.prover = &w->prover;
+        status = prover_begin(&w->prover, w->frames.layout.frame_count, w->proven);
+    }
     w->buffers = calloc(w->worker_count, sizeof *w->buffers);
     if (w->buffers == NULL)
         return SRM_ENOMEM;
@@ -110,6 +117,8 @@ static srm_status scrub_body(void *argument, job_control *control) {
     }
     if (status == SRM_OK)
         status = compare(w);
+    if (status == SRM_OK && w->proven != LEN_UNKNOWN)
+        control->proof_len = proof_store(&w->prover, &w->leaves.root, control->proof);
     if (status == SRM_OK)
         return SRM_OK;
     memset(&control->result, 0, sizeof control->result);
@@ -123,13 +132,14 @@ static void scrub_release(void *argument) {
     free(w->buffers);
     frames_free(&w->frames);
     leaves_free(&w->leaves);
+    prover_free(&w->prover);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->changed);
     free(w);
 }
 
-srm_status stream_scrub(const uint8_t header[SRM_HEADER_LEN], srm_source source, uint32_t threads,
-    srm_job **out) {
+static srm_status start(const uint8_t header[SRM_HEADER_LEN], srm_source source, uint64_t proven,
+    uint32_t threads, srm_job **out) {
     *out = NULL;
     scrub_work *w = calloc(1, sizeof *w);
     if (w == NULL)
@@ -138,9 +148,20 @@ srm_status stream_scrub(const uint8_t header[SRM_HEADER_LEN], srm_source source,
     pthread_cond_init(&w->changed, NULL);
     memcpy(w->header, header, SRM_HEADER_LEN);
     w->source = source;
+    w->proven = proven;
     w->threads = threads;
     srm_status status = job_start(scrub_body, scrub_release, w, out);
     if (status != SRM_OK)
         scrub_release(w);
     return status;
+}
+
+srm_status stream_scrub(
+    const uint8_t header[SRM_HEADER_LEN], srm_source source, uint32_t threads, srm_job **out) {
+    return start(header, source, LEN_UNKNOWN, threads, out);
+}
+
+srm_status stream_prove(const uint8_t header[SRM_HEADER_LEN], srm_source source, uint64_t frame,
+    uint32_t threads, srm_job **out) {
+    return start(header, source, frame, threads, out);
 }

@@ -16,7 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#define QUEUE_LEN 8 /* frames laid out ahead of sealing */
+#define QUEUE_LEN 8  /* frames laid out ahead of sealing */
 #define MAGIC_LEN 16 /* enough of a file's start to know media by */
 
 typedef enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_ENCODED, SLOT_LAID_OUT } slot_state;
@@ -138,8 +138,8 @@ static srm_status write_in_turn(seal_work *w, uint64_t index, const uint8_t *dat
 }
 
 /* Seal one frame, without the lock; where the sink allows, write it too. */
-static srm_status seal_frame(seal_work *w, worker *me, const packed_frame *frame,
-    uint8_t digest[SRM_DIGEST_LEN]) {
+static srm_status seal_frame(
+    seal_work *w, worker *me, const packed_frame *frame, uint8_t digest[SRM_DIGEST_LEN]) {
     uint64_t off = SRM_HEADER_LEN + frame->index * SRM_FRAME_LEN;
     uint8_t *out;
     srm_status status = output_memory(&w->sink, w->control, off, frame->stored_len, &out);
@@ -148,8 +148,8 @@ static srm_status seal_frame(seal_work *w, worker *me, const packed_frame *frame
     if (out == NULL)
         out = me->out;
     aead_piece pieces[2] = {{frame->head, frame->head_len}, {frame->data, frame->data_len}};
-    status = frame_seal(
-        &me->keys, frame->index, frame->last, pieces, 2, out, frame->stored_len, digest);
+    status =
+        frame_seal(&me->keys, frame->index, frame->last, pieces, 2, out, frame->stored_len, digest);
     if (status == SRM_OK && !w->sink.in_order)
         status = output_write_at(&w->sink, w->control, off, out, frame->stored_len);
     return status;
@@ -168,8 +168,7 @@ static void seal_next(seal_work *w, worker *me) {
         t.slot->state = SLOT_FREE;
     buffers_return(&w->plain, t.frame.buffer);
     if (status == SRM_OK)
-        status =
-            leaves_put(&w->leaves, t.frame.index, digest, t.frame.stored_len, t.frame.last);
+        status = leaves_put(&w->leaves, t.frame.index, digest, t.frame.stored_len, t.frame.last);
     if (status == SRM_OK && w->sink.in_order) {
         pthread_cond_broadcast(&w->changed); /* the slot is free while this one waits */
         status = write_in_turn(w, t.frame.index, me->out, t.frame.stored_len);
@@ -204,8 +203,8 @@ static void lay_out_next(seal_work *w) {
 }
 
 /* Compress a chunk if that pays, without the lock. */
-static srm_status encode(seal_work *w, worker *me, chunk_slot *slot, const uint8_t *raw, size_t raw_len,
-    bool is_media) {
+static srm_status encode(
+    seal_work *w, worker *me, chunk_slot *slot, const uint8_t *raw, size_t raw_len, bool is_media) {
     slot->chunk = (packed_chunk){.stored = raw, .stored_len = raw_len, .raw_len = raw_len};
     if (w->level == 0 || probe_chunk(raw, raw_len, is_media) == PROBE_RAW)
         return SRM_OK;
@@ -296,7 +295,7 @@ static void work_on(void *shared, unsigned number) {
             lay_out_next(w);
         else if (may_read(w))
             fill_next(w, me);
-        else {
+        else if (w->status == SRM_OK) { /* what may be done can fail too, for want of memory */
             pthread_cond_wait(&w->changed, &w->lock);
             continue;
         }
@@ -338,8 +337,7 @@ static srm_status look_at_start(seal_work *w) {
     if (status == SRM_OK)
         w->is_media = probe_is_media(start, len);
     else
-        status = job_fail(
-            w->control, status, SRM_AT_INPUT, aside.failure.os_error);
+        status = job_fail(w->control, status, SRM_AT_INPUT, aside.failure.os_error);
     return status;
 }
 
@@ -352,9 +350,8 @@ static srm_status write_trailer(seal_work *w) {
     layout l = root_layout(&w->leaves.root);
     uint64_t off = layout_trailer_off(&l);
     trailer_store(w->header, result->root, &l, trailer);
-    status = w->sink.in_order
-                 ? output_write_next(&w->sink, w->control, trailer, sizeof trailer)
-                 : output_write_at(&w->sink, w->control, off, trailer, sizeof trailer);
+    status = w->sink.in_order ? output_write_next(&w->sink, w->control, trailer, sizeof trailer)
+                              : output_write_at(&w->sink, w->control, off, trailer, sizeof trailer);
     result->frames = l.frame_count;
     result->raw_len = w->packer.raw_total;
     result->stored_len = off + SRM_TRAILER_LEN;
@@ -405,7 +402,7 @@ static void seal_release(void *argument) {
     for (unsigned i = 0; i < w->queue_count; i++)
         buffers_return(&w->plain, w->queue[(w->queue_first + i) % QUEUE_LEN].frame.buffer);
     for (uint8_t *held = packer_surrender(&w->packer); held != NULL;
-         held = packer_surrender(&w->packer))
+        held = packer_surrender(&w->packer))
         buffers_return(&w->plain, held);
     buffers_free(&w->plain);
     packer_end(&w->packer);
@@ -420,8 +417,7 @@ static void seal_release(void *argument) {
 }
 
 static uint64_t count_chunks(uint64_t len) {
-    return len == LEN_UNKNOWN ? LEN_UNKNOWN
-                              : len / SRM_CHUNK_LEN + (len % SRM_CHUNK_LEN != 0);
+    return len == LEN_UNKNOWN ? LEN_UNKNOWN : len / SRM_CHUNK_LEN + (len % SRM_CHUNK_LEN != 0);
 }
 
 srm_status stream_seal(

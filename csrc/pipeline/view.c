@@ -38,8 +38,7 @@ static srm_status open_frame(view *v, uint64_t index) {
     if (v->frame == index)
         return SRM_OK;
     v->frame = NONE;
-    srm_status status =
-        frames_read(&v->frames, &v->control, index, v->plain, &stored, &len, &last);
+    srm_status status = frames_read(&v->frames, &v->control, index, v->plain, &stored, &len, &last);
     if (status != SRM_OK)
         return status;
     status = frame_open(&v->keys, index, last, stored, len, v->plain, digest);

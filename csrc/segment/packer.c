@@ -93,8 +93,7 @@ static void put_record(packer *p, const packed_chunk *chunk, const uint8_t head[
     gather(p, chunk->stored, chunk->stored_len, frames, count);
 }
 
-srm_status packer_put(
-    packer *p, const packed_chunk *chunk, packed_frame frames[2], size_t *count) {
+srm_status packer_put(packer *p, const packed_chunk *chunk, packed_frame frames[2], size_t *count) {
     *count = 0;
     if (packer_hungry(p) || p->tailing || p->short_chunk || chunk->raw_len == 0 ||
         chunk->raw_len > SRM_CHUNK_LEN || chunk->stored_len > chunk->raw_len)

@@ -24,19 +24,22 @@ srm_status root_begin(root_builder *b, const uint8_t header[SRM_HEADER_LEN]) {
     return status;
 }
 
-srm_status root_add(
-    root_builder *b, const uint8_t digest[SRM_DIGEST_LEN], size_t len, bool last) {
+srm_status root_leaf(root_builder *b, uint64_t index, const uint8_t digest[SRM_DIGEST_LEN],
+    size_t len, bool last, uint8_t leaf[SRM_DIGEST_LEN]) {
     uint8_t record[LEAF_RECORD_LEN] = {LEAF_VERSION, b->type, last};
-    uint8_t leaf[SRM_DIGEST_LEN];
     store_be32(record + 4, (uint32_t)len);
-    store_be64(record + 8, b->tree.leaf_count);
+    store_be64(record + 8, index);
     memcpy(record + 16, b->salt, sizeof b->salt);
     memcpy(record + 32, digest, SRM_DIGEST_LEN);
+    return merkle_leaf(&b->tree, record, sizeof record, leaf);
+}
+
+srm_status root_add(root_builder *b, const uint8_t digest[SRM_DIGEST_LEN], size_t len, bool last) {
     if (last)
         b->last_len = (uint32_t)len;
-    srm_status status = merkle_leaf(&b->tree, record, sizeof record, leaf);
+    srm_status status = root_leaf(b, b->tree.leaf_count, digest, len, last, b->leaf);
     if (status == SRM_OK)
-        status = merkle_add(&b->tree, leaf);
+        status = merkle_add(&b->tree, b->leaf);
     return status;
 }
 
@@ -44,19 +47,24 @@ layout root_layout(const root_builder *b) {
     return (layout){.frame_count = b->tree.leaf_count, .last_len = b->last_len};
 }
 
-srm_status root_end(root_builder *b, uint8_t root[SRM_DIGEST_LEN]) {
+srm_status root_of_tree(const root_builder *b, const layout *l,
+    const uint8_t tree_root[SRM_DIGEST_LEN], uint8_t root[SRM_DIGEST_LEN]) {
     /* 0x02 || SHA-256(header) || n || last_len || trailer offset || tree root */
     uint8_t named[1 + SRM_DIGEST_LEN + 4 + 4 + 8 + SRM_DIGEST_LEN];
-    layout l = root_layout(b);
     named[0] = 0x02;
     memcpy(named + 1, b->header_digest, SRM_DIGEST_LEN);
-    store_be32(named + 33, (uint32_t)l.frame_count);
-    store_be32(named + 37, l.last_len);
-    store_be64(named + 41, layout_trailer_off(&l));
-    srm_status status = merkle_end(&b->tree, named + 49);
-    if (status == SRM_OK)
-        status = sha256_digest(named, sizeof named, root);
-    return status;
+    store_be32(named + 33, (uint32_t)l->frame_count);
+    store_be32(named + 37, l->last_len);
+    store_be64(named + 41, layout_trailer_off(l));
+    memcpy(named + 49, tree_root, SRM_DIGEST_LEN);
+    return sha256_digest(named, sizeof named, root);
+}
+
+srm_status root_end(root_builder *b, uint8_t root[SRM_DIGEST_LEN]) {
+    uint8_t tree_root[SRM_DIGEST_LEN];
+    layout l = root_layout(b);
+    srm_status status = merkle_end(&b->tree, tree_root);
+    return status == SRM_OK ? root_of_tree(b, &l, tree_root, root) : status;
 }
 
 void trailer_store(const uint8_t header[SRM_HEADER_LEN], const uint8_t root[SRM_DIGEST_LEN],

@@ -13,12 +13,20 @@ typedef struct root_builder {
     uint8_t type;
     uint8_t salt[16]; /* the first half of the segment's */
     uint32_t last_len;
+    uint8_t leaf[SRM_DIGEST_LEN]; /* the one added last */
 } root_builder;
 
 SRM_MUST_USE srm_status root_begin(root_builder *b, const uint8_t header[SRM_HEADER_LEN]);
 /* The next frame, by the BLAKE3 digest of its len stored bytes. */
 SRM_MUST_USE srm_status root_add(
     root_builder *b, const uint8_t digest[SRM_DIGEST_LEN], size_t len, bool last);
+/* The leaf hash of frame `index`. */
+SRM_MUST_USE srm_status root_leaf(root_builder *b, uint64_t index,
+    const uint8_t digest[SRM_DIGEST_LEN], size_t len, bool last, uint8_t leaf[SRM_DIGEST_LEN]);
+/* The segment root over a tree. */
+SRM_MUST_USE srm_status root_of_tree(const root_builder *b, const layout *l,
+    const uint8_t tree_root[SRM_DIGEST_LEN], uint8_t root[SRM_DIGEST_LEN]);
+
 /* Once the last frame was added. */
 SRM_MUST_USE srm_status root_end(root_builder *b, uint8_t root[SRM_DIGEST_LEN]);
 layout root_layout(const root_builder *b);

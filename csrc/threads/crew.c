@@ -15,8 +15,8 @@ unsigned crew_size(uint32_t asked, uint64_t work_count) {
     uint64_t count = asked;
     if (asked == 0) {
         cpu_set_t allowed;
-        count = sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (uint64_t)CPU_COUNT(&allowed)
-                                                                    : 1;
+        count =
+            sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (uint64_t)CPU_COUNT(&allowed) : 1;
     }
     if (count > work_count)
         count = work_count;

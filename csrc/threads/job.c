@@ -27,16 +27,13 @@ static srm_status note(job_control *control, srm_failure failure) {
 }
 
 srm_status job_fail(job_control *control, srm_status status, srm_place place, int os_error) {
-    return note(control, (srm_failure){.status = (int32_t)status,
-                             .place = (int32_t)place,
-                             .os_error = os_error});
+    return note(control,
+        (srm_failure){.status = (int32_t)status, .place = (int32_t)place, .os_error = os_error});
 }
 
-srm_status job_fail_at(
-    job_control *control, srm_status status, srm_place place, uint64_t frame) {
-    return note(control, (srm_failure){.status = (int32_t)status,
-                             .place = (int32_t)place,
-                             .frame = frame});
+srm_status job_fail_at(job_control *control, srm_status status, srm_place place, uint64_t frame) {
+    return note(
+        control, (srm_failure){.status = (int32_t)status, .place = (int32_t)place, .frame = frame});
 }
 
 static void *run(void *argument) {

@@ -16,13 +16,14 @@ typedef struct job_control {
     /* Read once the work has ended: */
     srm_failure failure;
     srm_result result;
+    uint8_t proof[SRM_PROOF_LEN_MAX];
+    size_t proof_len;
 } job_control;
 
 /* Note what failed, if nothing failed before, and return status. Any thread of the work. */
 srm_status job_fail(job_control *control, srm_status status, srm_place place, int os_error);
 /* The same for what failed at one frame. */
-srm_status job_fail_at(
-    job_control *control, srm_status status, srm_place place, uint64_t frame);
+srm_status job_fail_at(job_control *control, srm_status status, srm_place place, uint64_t frame);
 
 /* Does the work; its status is the job's. It must look at control->cancelled often. */
 typedef srm_status (*job_body)(void *work, job_control *control);

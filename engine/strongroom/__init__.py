@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from strongroom.ops.open import open_bytes as open_bytes
     from strongroom.ops.open import open_file as open_file
     from strongroom.ops.opener import Opener as Opener
+    from strongroom.ops.prove import Proof as Proof
+    from strongroom.ops.prove import prove as prove
+    from strongroom.ops.prove import verify_proof as verify_proof
     from strongroom.ops.scrub import ScrubResult as ScrubResult
     from strongroom.ops.scrub import scrub as scrub
     from strongroom.ops.seal import seal_bytes as seal_bytes
@@ -52,6 +55,7 @@ _HOME = {
     "Opener": "ops.opener",
     "Password": "keys.password",
     "Progress": "_core",
+    "Proof": "ops.prove",
     "Result": "_core",
     "RootKey": "keys.rootkey",
     "ScrubResult": "ops.scrub",
@@ -67,9 +71,11 @@ _HOME = {
     "inspect_file": "ops.inspect",
     "open_bytes": "ops.open",
     "open_file": "ops.open",
+    "prove": "ops.prove",
     "scrub": "ops.scrub",
     "seal_bytes": "ops.seal",
     "seal_file": "ops.seal",
+    "verify_proof": "ops.prove",
 }
 
 __all__ = sorted(_HOME)  # noqa: PLE0605  # one list of names, not two

@@ -27,6 +27,7 @@ NAMES = [
     "Opener",
     "Password",
     "Progress",
+    "Proof",
     "Result",
     "RootKey",
     "ScrubResult",
@@ -42,9 +43,11 @@ NAMES = [
     "inspect_file",
     "open_bytes",
     "open_file",
+    "prove",
     "scrub",
     "seal_bytes",
     "seal_file",
+    "verify_proof",
 ]
 ALIASES = {"Credential", "Progress"}
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from strongroom._core.endpoints import Endpoint, sink_of, source_of
 from strongroom._core.failures import check, failure_error
 from strongroom._core.headers import Header
 from strongroom._native import ffi, lib
 from strongroom.errors import DamagedError
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 WAKE_MS = 100
 TYPE_STREAM = 1
@@ -99,6 +102,12 @@ class Job:
             raw_bytes=result.raw_len,
             stored_bytes=result.stored_len,
         )
+
+    def proof(self) -> bytes:
+        """What prove made, once it is over."""
+        out, length = ffi.new("uint8_t[]", lib.SRM_PROOF_LEN_MAX), ffi.new("size_t *")
+        check(lib.srm_job_proof(self._holder[0], out, length), doing=self._doing)
+        return bytes(ffi.buffer(out, length[0]))
 
     def close(self) -> None:
         """Stop it if it still runs, and free it. More than once is fine."""
@@ -206,3 +215,33 @@ def scrub(
         )
     with closing(job):
         return job.watch(progress)
+
+
+def prove(
+    header: Header,
+    source: Endpoint,
+    frame: int,
+    *,
+    doing: str,
+    threads: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Result, bytes]:
+    """Scrub, and prove that a frame is part of what the root names. Raises as scrub does;
+    UsageError where there is no such frame, or source is a pipe."""
+    with ExitStack() as stack:
+        from_ = stack.enter_context(source_of(source))
+        stored = ffi.from_buffer(header.stored)
+        job = Job(
+            lambda out: lib.srm_prove_start(stored, from_[0], frame, threads, out),
+            doing=doing,
+            keep=stack.pop_all(),
+        )
+    with closing(job):
+        result = job.watch(progress)
+        return result, job.proof()
+
+
+def check_proof(proof: bytes, frame: Buffer, root: bytes, *, doing: str) -> None:
+    """Raise DamagedError unless the proof leads from a frame as stored to the root."""
+    with ffi.from_buffer("uint8_t[]", frame) as mem:
+        check(lib.srm_proof_check(proof, len(proof), mem, len(mem), root), doing=doing)

@@ -20,6 +20,8 @@ VERBS: Final = {
     "seal": "Encrypt files, folders or a pipe.",
     "open": "Decrypt what seal made.",
     "scrub": "Check sealed files without a key.",
+    "prove": "Prove that a frame is part of a sealed file.",
+    "verify-proof": "Check such a proof.",
     "info": "Describe this installation, or a sealed file.",
 }
 
@@ -35,7 +37,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module = importlib.import_module(f"strongroom.cli.{cmd_name}")
+        module = importlib.import_module(f"strongroom.cli.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 

@@ -38,6 +38,28 @@ class _Location(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 FILE = _Location()
 
 
+class _Root(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A segment root: 64 hexadecimal digits."""
+
+    name = "root"
+
+    def convert(
+        self, value: Any, _param: click.Parameter | None, _ctx: click.Context | None
+    ) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        try:
+            root = bytes.fromhex(value)
+        except ValueError:
+            root = b""
+        if len(root) != 32:
+            self.fail("a root is 64 hexadecimal digits, as seal --json prints them")
+        return root
+
+
+ROOT = _Root()
+
+
 def with_console(function: Callable[..., Any]) -> Callable[..., Any]:
     """--json, -q, -v and --no-progress, gathered into `console`."""
 

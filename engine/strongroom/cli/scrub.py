@@ -9,21 +9,22 @@ import click
 from strongroom._core import Progress
 from strongroom.cli.batch import run_batch
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, PIPE, with_console, with_threads
+from strongroom.cli.options import FILE, PIPE, ROOT, with_console, with_threads
 from strongroom.cli.plan import SUFFIX, Found, find, is_many, size_of
 from strongroom.cli.progress import Meter
 from strongroom.cli.transfer import standard_input
-from strongroom.errors import UsageError
 from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
 
 
 @click.command("scrub")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
-@click.option("--root", metavar="HEX", help="The segment root kept from sealing (one FILE only).")
+@click.option(
+    "--root", type=ROOT, metavar="HEX", help="The segment root kept from sealing (one FILE only)."
+)
 @with_threads
 @with_console
 def command(
-    *, files: tuple[Path, ...], root: str | None, threads: int | None, console: Console
+    *, files: tuple[Path, ...], root: bytes | None, threads: int | None, console: Console
 ) -> None:
     """Check sealed files without any key.
 
@@ -36,15 +37,14 @@ def command(
     strongroom scrub --root 5d1c... film.mkv.sealed
     strongroom scrub /mnt/backup/Pictures
     """
-    trusted = None if root is None else _parse_root(root)
     if files == (PIPE,):
         doing = "scrubbing standard input"
         standard = standard_input(doing=doing)
-        result = scrub_descriptor(standard.fd, root=trusted, doing=doing, threads=threads)
+        result = scrub_descriptor(standard.fd, root=root, doing=doing, threads=threads)
         _report(console, "-", result)
     elif not is_many(files):
-        _scrub_one(files[0], trusted, threads, console)
-    elif trusted is None:
+        _scrub_one(files[0], root, threads, console)
+    elif root is None:
         _scrub_many(files, threads, console)
     else:
         raise click.UsageError("--root is for one file")
@@ -64,16 +64,6 @@ def _scrub_many(files: tuple[Path, ...], threads: int | None, console: Console) 
 
     findings = find(files, suffix=SUFFIX)
     run_batch(findings.files, findings.errors, console, verb="scrubbing", work=work)
-
-
-def _parse_root(text: str) -> bytes:
-    try:
-        root = bytes.fromhex(text)
-    except ValueError:
-        root = b""
-    if len(root) != 32:
-        raise UsageError("--root is 64 hexadecimal digits, as seal --json prints them")
-    return root
 
 
 def _report(console: Console, name: str, result: ScrubResult) -> None:

@@ -1,0 +1,22 @@
+"""Small results, written as whole files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from strongroom.errors import TargetError
+from strongroom.ops.target import new_file
+
+
+def write_file(path: Path, data: bytes, *, overwrite: bool) -> None:
+    """path gets data, all at once and durable. Raises TargetError, TargetExistsError."""
+    doing = f"writing {path}"
+    with new_file(path, source=None, overwrite=overwrite, doing=doing) as fd:
+        try:
+            with memoryview(data) as view:
+                done = 0
+                while done < len(view):
+                    done += os.write(fd, view[done:])
+        except OSError as error:
+            raise TargetError(f"{doing}: {error.strerror}") from None
