@@ -14,7 +14,6 @@
 #include "segment/root.h"
 #include "threads/crew.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 typedef enum slot_state { SLOT_FREE, SLOT_OPENING, SLOT_OPENED, SLOT_DRAINED } slot_state;
@@ -50,10 +49,8 @@ typedef struct open_work {
     unsigned slot_count;
     frame_slot *slots;
 
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    /* Under lock: */
-    srm_status status;
+    crew crew;
+    /* Under its lock: */
     uint64_t next_read;
     bool reading; /* a role: the next bytes of a pipe */
     uint64_t next_parse;
@@ -69,16 +66,12 @@ typedef struct open_work {
 
 /* --- under lock --- */
 
-static void stop(open_work *w, srm_status status) {
-    if (w->status == SRM_OK)
-        w->status = status;
-}
-
 static frame_slot *slot_of(open_work *w, uint64_t index) {
     return &w->slots[index % w->slot_count];
 }
 
-static bool is_done(const open_work *w) {
+static bool is_done(const void *work) {
+    const open_work *w = work;
     return w->parsed && w->writing == 0;
 }
 
@@ -89,7 +82,7 @@ static bool may_parse(open_work *w) {
         srm_status status;
         uint8_t *buffer = buffers_take(&w->spares, &status);
         if (buffer == NULL) {
-            stop(w, status);
+            crew_stop(&w->crew, status);
             return false;
         }
         parser_feed(w->parser, buffer);
@@ -143,13 +136,13 @@ static srm_status begin_frame(open_work *w, frame_slot *slot) {
 /* --- each of these has the lock when it is called and when it returns, not in between --- */
 
 static srm_status write_in_turn(open_work *w, uint64_t number, const uint8_t *data, size_t len) {
-    while (w->next_write != number && w->status == SRM_OK)
-        pthread_cond_wait(&w->changed, &w->lock);
-    if (w->status != SRM_OK)
-        return w->status;
-    pthread_mutex_unlock(&w->lock);
+    while (w->next_write != number && w->crew.status == SRM_OK)
+        crew_wait(&w->crew);
+    if (w->crew.status != SRM_OK)
+        return w->crew.status;
+    crew_leave(&w->crew);
     srm_status status = output_write_next(&w->sink, w->control, data, len);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     w->next_write++;
     return status;
 }
@@ -161,8 +154,8 @@ static void write_piece(open_work *w, worker *me, frame_slot *slot, const parsed
     srm_status status = SRM_OK;
     w->writing++;
     slot->in_use++;
-    pthread_cond_broadcast(&w->changed); /* the parser is free */
-    pthread_mutex_unlock(&w->lock);
+    crew_tell(&w->crew); /* the parser is free */
+    crew_leave(&w->crew);
     if (piece->zstd) {
         status = decompress(w, me, piece, &data);
         if (status == SRM_EDAMAGED)
@@ -170,33 +163,32 @@ static void write_piece(open_work *w, worker *me, frame_slot *slot, const parsed
     }
     if (status == SRM_OK && !w->sink.in_order)
         status = output_write_at(&w->sink, w->control, piece->raw_off, data, piece->raw_len);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     if (status == SRM_OK && w->sink.in_order)
         status = write_in_turn(w, number, data, piece->raw_len);
     buffers_return(&w->spares, piece->buffer);
     slot->in_use--;
     free_if_unused(slot);
     w->writing--;
-    if (status != SRM_OK)
-        stop(w, status);
+    crew_stop(&w->crew, status);
 }
 
 static void parse_next(open_work *w, worker *me) {
     frame_slot *slot = slot_of(w, w->next_parse);
     parsed_piece piece = {0};
     w->parsing = true;
-    pthread_mutex_unlock(&w->lock);
+    crew_leave(&w->crew);
     srm_status status = slot->begun ? SRM_OK : begin_frame(w, slot);
     if (status == SRM_OK)
         status = parser_next(w->parser, &piece);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     w->parsing = false;
     if (status != SRM_OK) {
         status = job_fail_at(w->control, status, parser_place(w->parser), w->next_parse);
         w->parsing = true; /* nobody else tries; what came before is still written */
-        while (w->writing > 0 && w->status == SRM_OK)
-            pthread_cond_wait(&w->changed, &w->lock);
-        stop(w, status);
+        while (w->writing > 0 && w->crew.status == SRM_OK)
+            crew_wait(&w->crew);
+        crew_stop(&w->crew, status);
     } else if (piece.len > 0) {
         write_piece(w, me, slot, &piece);
     } else {
@@ -214,7 +206,7 @@ static void open_next(open_work *w, worker *me) {
     const uint8_t *stored = NULL;
     slot->state = SLOT_OPENING;
     w->reading = piped;
-    pthread_mutex_unlock(&w->lock);
+    crew_leave(&w->crew);
     if (slot->buffer == NULL)
         slot->buffer = malloc(SRM_FRAME_LEN);
     srm_status status = slot->buffer == NULL
@@ -222,38 +214,30 @@ static void open_next(open_work *w, worker *me) {
                             : frames_read(&w->frames, w->control, index, slot->buffer, &stored,
                                   &slot->stored_len, &slot->last);
     if (piped) {
-        pthread_mutex_lock(&w->lock);
+        crew_enter(&w->crew);
         w->reading = false;
-        pthread_cond_broadcast(&w->changed);
-        pthread_mutex_unlock(&w->lock);
+        crew_tell(&w->crew);
+        crew_leave(&w->crew);
     }
     slot->status = SRM_OK;
     if (status == SRM_OK)
         slot->status = frame_open(
             &me->keys, index, slot->last, stored, slot->stored_len, slot->buffer, slot->digest);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     slot->state = SLOT_OPENED;
-    if (status != SRM_OK)
-        stop(w, status);
+    crew_stop(&w->crew, status);
 }
 
-static void work_on(void *shared, unsigned number) {
-    open_work *w = shared;
+static bool do_next(void *work, unsigned number) {
+    open_work *w = work;
     worker *me = &w->workers[number];
-    pthread_mutex_lock(&w->lock);
-    while (w->status == SRM_OK && !is_done(w)) {
-        if (may_parse(w))
-            parse_next(w, me);
-        else if (may_read(w))
-            open_next(w, me);
-        else if (w->status == SRM_OK) { /* what may be done can fail too, for want of memory */
-            pthread_cond_wait(&w->changed, &w->lock);
-            continue;
-        }
-        pthread_cond_broadcast(&w->changed);
-    }
-    pthread_cond_broadcast(&w->changed);
-    pthread_mutex_unlock(&w->lock);
+    if (may_parse(w))
+        parse_next(w, me);
+    else if (may_read(w))
+        open_next(w, me);
+    else
+        return false;
+    return true;
 }
 
 /* --- one thread again --- */
@@ -296,10 +280,8 @@ static srm_status open_body(void *argument, job_control *control) {
     open_work *w = argument;
     w->control = control;
     srm_status status = prepare(w);
-    if (status == SRM_OK) {
-        crew_run(w->worker_count, work_on, w);
-        status = w->status;
-    }
+    if (status == SRM_OK)
+        status = crew_run(&w->crew, w->worker_count, do_next, is_done, w);
     if (status == SRM_OK)
         status = compare(w);
     output_end(&w->sink); /* a pipe's reader sees the end now, not when the job is freed */
@@ -333,8 +315,7 @@ static void open_release(void *argument) {
     root_free(&w->root);
     frames_free(&w->frames);
     segment_keys_wipe(&w->keys);
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->changed);
+    crew_end(&w->crew);
     output_end(&w->sink);
     free(w->slots);
     free(w->workers);
@@ -347,8 +328,7 @@ srm_status stream_open(const uint8_t header[SRM_HEADER_LEN], const uint8_t sessi
     open_work *w = calloc(1, sizeof *w);
     if (w == NULL)
         return SRM_ENOMEM;
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->changed, NULL);
+    crew_begin(&w->crew);
     output_begin(&w->sink, sink);
     memcpy(w->header, header, SRM_HEADER_LEN);
     w->source = source;

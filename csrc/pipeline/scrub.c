@@ -5,7 +5,6 @@
 #include "pipeline/stream.h"
 #include "threads/crew.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 typedef struct scrub_work {
@@ -19,10 +18,8 @@ typedef struct scrub_work {
     unsigned worker_count;
     uint8_t **buffers; /* SRM_FRAME_LEN bytes for each worker */
 
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    /* Under lock: */
-    srm_status status;
+    crew crew;
+    /* Under its lock: */
     uint64_t next_read;
     bool reading; /* a role: the next bytes of a pipe */
     leaves leaves;
@@ -42,36 +39,34 @@ static void hash_next(scrub_work *w, uint8_t *buffer) {
     uint64_t index = w->next_read++;
     bool piped = w->frames.source.len == LEN_UNKNOWN;
     w->reading = piped;
-    pthread_mutex_unlock(&w->lock);
+    crew_leave(&w->crew);
     srm_status status = frames_read(&w->frames, w->control, index, buffer, &stored, &len, &last);
     if (piped) {
-        pthread_mutex_lock(&w->lock);
+        crew_enter(&w->crew);
         w->reading = false;
-        pthread_cond_broadcast(&w->changed);
-        pthread_mutex_unlock(&w->lock);
+        crew_tell(&w->crew);
+        crew_leave(&w->crew);
     }
     if (status == SRM_OK)
         blake3_digest(stored, len, digest);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     if (status == SRM_OK)
         status = leaves_put(&w->leaves, index, digest, len, last);
-    if (status != SRM_OK && w->status == SRM_OK)
-        w->status = status;
+    crew_stop(&w->crew, status);
 }
 
-static void work_on(void *shared, unsigned number) {
-    scrub_work *w = shared;
-    pthread_mutex_lock(&w->lock);
-    while (w->status == SRM_OK && w->next_read < w->frames.layout.frame_count) {
-        if (may_read(w)) {
-            hash_next(w, w->buffers[number]);
-            pthread_cond_broadcast(&w->changed);
-        } else {
-            pthread_cond_wait(&w->changed, &w->lock);
-        }
-    }
-    pthread_cond_broadcast(&w->changed);
-    pthread_mutex_unlock(&w->lock);
+/* The last digests may still be on their way; crew_run waits for them. */
+static bool is_done(const void *work) {
+    const scrub_work *w = work;
+    return w->next_read >= w->frames.layout.frame_count;
+}
+
+static bool do_next(void *work, unsigned number) {
+    scrub_work *w = work;
+    if (!may_read(w))
+        return false;
+    hash_next(w, w->buffers[number]);
+    return true;
 }
 
 static srm_status prepare(scrub_work *w) {
@@ -111,10 +106,8 @@ static srm_status scrub_body(void *argument, job_control *control) {
     scrub_work *w = argument;
     w->control = control;
     srm_status status = prepare(w);
-    if (status == SRM_OK) {
-        crew_run(w->worker_count, work_on, w);
-        status = w->status;
-    }
+    if (status == SRM_OK)
+        status = crew_run(&w->crew, w->worker_count, do_next, is_done, w);
     if (status == SRM_OK)
         status = compare(w);
     if (status == SRM_OK && w->proven != LEN_UNKNOWN)
@@ -133,8 +126,7 @@ static void scrub_release(void *argument) {
     frames_free(&w->frames);
     leaves_free(&w->leaves);
     prover_free(&w->prover);
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->changed);
+    crew_end(&w->crew);
     free(w);
 }
 
@@ -144,8 +136,7 @@ static srm_status start(const uint8_t header[SRM_HEADER_LEN], srm_source source,
     scrub_work *w = calloc(1, sizeof *w);
     if (w == NULL)
         return SRM_ENOMEM;
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->changed, NULL);
+    crew_begin(&w->crew);
     memcpy(w->header, header, SRM_HEADER_LEN);
     w->source = source;
     w->proven = proven;

@@ -13,7 +13,6 @@
 #include "segment/packer.h"
 #include "threads/crew.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 
 #define QUEUE_LEN 8  /* frames laid out ahead of sealing */
@@ -54,10 +53,8 @@ typedef struct seal_work {
     unsigned slot_count;
     chunk_slot *slots;
 
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    /* Under lock: */
-    srm_status status;
+    crew crew;
+    /* Under its lock: */
     uint64_t next_read;
     uint64_t chunk_count; /* LEN_UNKNOWN until the end of a pipe */
     bool reading;         /* a role: the next bytes of a pipe */
@@ -77,12 +74,8 @@ typedef struct seal_work {
 
 /* --- under lock --- */
 
-static void stop(seal_work *w, srm_status status) {
-    if (w->status == SRM_OK)
-        w->status = status;
-}
-
-static bool is_done(const seal_work *w) {
+static bool is_done(const void *work) {
+    const seal_work *w = work;
     return w->laid_out && w->queue_count == 0 && w->sealing == 0;
 }
 
@@ -96,7 +89,7 @@ static bool packer_is_fed(seal_work *w) {
         srm_status status;
         uint8_t *buffer = buffers_take(&w->plain, &status);
         if (buffer == NULL) {
-            stop(w, status);
+            crew_stop(&w->crew, status);
             return false;
         }
         packer_feed(&w->packer, buffer);
@@ -126,13 +119,13 @@ static void enqueue(seal_work *w, const packed_frame *frame, chunk_slot *slot) {
 /* --- each of these has the lock when it is called and when it returns, not in between --- */
 
 static srm_status write_in_turn(seal_work *w, uint64_t index, const uint8_t *data, size_t len) {
-    while (w->next_write != index && w->status == SRM_OK)
-        pthread_cond_wait(&w->changed, &w->lock);
-    if (w->status != SRM_OK)
-        return w->status;
-    pthread_mutex_unlock(&w->lock);
+    while (w->next_write != index && w->crew.status == SRM_OK)
+        crew_wait(&w->crew);
+    if (w->crew.status != SRM_OK)
+        return w->crew.status;
+    crew_leave(&w->crew);
     srm_status status = output_write_next(&w->sink, w->control, data, len);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     w->next_write++;
     return status;
 }
@@ -161,21 +154,20 @@ static void seal_next(seal_work *w, worker *me) {
     w->queue_first = (w->queue_first + 1) % QUEUE_LEN;
     w->queue_count--;
     w->sealing++;
-    pthread_mutex_unlock(&w->lock);
+    crew_leave(&w->crew);
     srm_status status = seal_frame(w, me, &t.frame, digest);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     if (t.slot != NULL)
         t.slot->state = SLOT_FREE;
     buffers_return(&w->plain, t.frame.buffer);
     if (status == SRM_OK)
         status = leaves_put(&w->leaves, t.frame.index, digest, t.frame.stored_len, t.frame.last);
     if (status == SRM_OK && w->sink.in_order) {
-        pthread_cond_broadcast(&w->changed); /* the slot is free while this one waits */
+        crew_tell(&w->crew); /* the slot is free while this one waits */
         status = write_in_turn(w, t.frame.index, me->out, t.frame.stored_len);
     }
     w->sealing--;
-    if (status != SRM_OK)
-        stop(w, status);
+    crew_stop(&w->crew, status);
 }
 
 static void lay_out_next(seal_work *w) {
@@ -185,10 +177,10 @@ static void lay_out_next(seal_work *w) {
     bool tail = w->next_layout == w->chunk_count;
     chunk_slot *slot = tail ? NULL : &w->slots[w->next_layout % w->slot_count];
     w->laying_out = true;
-    pthread_mutex_unlock(&w->lock);
+    crew_leave(&w->crew);
     srm_status status = tail ? packer_tail(&w->packer, frames, &count, &done)
                              : packer_put(&w->packer, &slot->chunk, frames, &count);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     w->laying_out = false;
     w->laid_out = done;
     if (!tail) {
@@ -198,8 +190,7 @@ static void lay_out_next(seal_work *w) {
     }
     for (size_t i = 0; i < count; i++)
         enqueue(w, &frames[i], slot);
-    if (status != SRM_OK)
-        stop(w, status);
+    crew_stop(&w->crew, status);
 }
 
 /* Compress a chunk if that pays, without the lock. */
@@ -242,11 +233,11 @@ static srm_status read_at(
 /* Read the next chunk of a pipe. raw_len 0: there is none. */
 static srm_status read_next(seal_work *w, chunk_slot *slot, uint64_t index, size_t *raw_len) {
     w->reading = true;
-    pthread_mutex_unlock(&w->lock);
+    crew_leave(&w->crew);
     srm_status status =
         input_read_next(&w->source, w->control, slot->buffer, SRM_CHUNK_LEN, raw_len);
     bool is_media = index == 0 && probe_is_media(slot->buffer, *raw_len);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     w->reading = false;
     if (*raw_len < SRM_CHUNK_LEN)
         w->chunk_count = index + (*raw_len > 0);
@@ -264,45 +255,37 @@ static void fill_next(seal_work *w, worker *me) {
     if (slot->buffer == NULL && w->source.given.fd >= 0)
         slot->buffer = malloc(SRM_CHUNK_LEN);
     if (slot->buffer == NULL && w->source.given.fd >= 0) {
-        stop(w, SRM_ENOMEM);
+        crew_stop(&w->crew, SRM_ENOMEM);
         return;
     }
     if (w->source.len == LEN_UNKNOWN) {
         status = read_next(w, slot, index, &raw_len);
         raw = slot->buffer;
-        pthread_cond_broadcast(&w->changed); /* another may read on */
+        crew_tell(&w->crew); /* another may read on */
     }
     bool is_media = w->is_media;
-    pthread_mutex_unlock(&w->lock);
+    crew_leave(&w->crew);
     if (raw == NULL)
         status = read_at(w, slot, index, &raw, &raw_len);
     if (status == SRM_OK && raw_len > 0)
         status = encode(w, me, slot, raw, raw_len, is_media);
-    pthread_mutex_lock(&w->lock);
+    crew_enter(&w->crew);
     slot->state = raw_len > 0 ? SLOT_ENCODED : SLOT_FREE;
-    if (status != SRM_OK)
-        stop(w, status);
+    crew_stop(&w->crew, status);
 }
 
-static void work_on(void *shared, unsigned number) {
-    seal_work *w = shared;
+static bool do_next(void *work, unsigned number) {
+    seal_work *w = work;
     worker *me = &w->workers[number];
-    pthread_mutex_lock(&w->lock);
-    while (w->status == SRM_OK && !is_done(w)) {
-        if (may_seal(w))
-            seal_next(w, me);
-        else if (may_lay_out(w))
-            lay_out_next(w);
-        else if (may_read(w))
-            fill_next(w, me);
-        else if (w->status == SRM_OK) { /* what may be done can fail too, for want of memory */
-            pthread_cond_wait(&w->changed, &w->lock);
-            continue;
-        }
-        pthread_cond_broadcast(&w->changed);
-    }
-    pthread_cond_broadcast(&w->changed);
-    pthread_mutex_unlock(&w->lock);
+    if (may_seal(w))
+        seal_next(w, me);
+    else if (may_lay_out(w))
+        lay_out_next(w);
+    else if (may_read(w))
+        fill_next(w, me);
+    else
+        return false;
+    return true;
 }
 
 /* --- one thread again --- */
@@ -368,10 +351,8 @@ static srm_status seal_body(void *argument, job_control *control) {
         status = w->sink.in_order
                      ? output_write_next(&w->sink, control, w->header, SRM_HEADER_LEN)
                      : output_write_at(&w->sink, control, 0, w->header, SRM_HEADER_LEN);
-    if (status == SRM_OK) {
-        crew_run(w->worker_count, work_on, w);
-        status = w->status;
-    }
+    if (status == SRM_OK)
+        status = crew_run(&w->crew, w->worker_count, do_next, is_done, w);
     if (status == SRM_OK)
         status = write_trailer(w);
     output_end(&w->sink); /* a pipe's reader sees the end now, not when the job is freed */
@@ -408,8 +389,7 @@ static void seal_release(void *argument) {
     packer_end(&w->packer);
     leaves_free(&w->leaves);
     segment_keys_wipe(&w->keys);
-    pthread_mutex_destroy(&w->lock);
-    pthread_cond_destroy(&w->changed);
+    crew_end(&w->crew);
     output_end(&w->sink);
     free(w->slots);
     free(w->workers);
@@ -426,8 +406,7 @@ srm_status stream_seal(
     seal_work *w = calloc(1, sizeof *w);
     if (w == NULL)
         return SRM_ENOMEM;
-    pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->changed, NULL);
+    crew_begin(&w->crew);
     input_begin(&w->source, given);
     output_begin(&w->sink, sink);
     w->level = options->level;

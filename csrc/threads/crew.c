@@ -1,15 +1,31 @@
 #include "threads/crew.h"
 
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 
+typedef struct shift {
+    crew *crew;
+    crew_step step;
+    crew_done done;
+    void *work;
+} shift;
+
 typedef struct member {
     pthread_t thread;
-    void (*body)(void *shared, unsigned worker);
-    void *shared;
+    const shift *shift;
     unsigned worker;
 } member;
+
+void crew_begin(crew *c) {
+    c->status = SRM_OK;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, NULL);
+}
+
+void crew_end(crew *c) {
+    pthread_mutex_destroy(&c->lock);
+    pthread_cond_destroy(&c->changed);
+}
 
 unsigned crew_size(uint32_t asked, uint64_t work_count) {
     uint64_t count = asked;
@@ -25,24 +41,59 @@ unsigned crew_size(uint32_t asked, uint64_t work_count) {
     return count == 0 ? 1 : (unsigned)count;
 }
 
+void crew_leave(crew *c) {
+    pthread_mutex_unlock(&c->lock);
+}
+
+void crew_enter(crew *c) {
+    pthread_mutex_lock(&c->lock);
+}
+
+void crew_wait(crew *c) {
+    pthread_cond_wait(&c->changed, &c->lock);
+}
+
+void crew_tell(crew *c) {
+    pthread_cond_broadcast(&c->changed);
+}
+
+void crew_stop(crew *c, srm_status status) {
+    if (c->status == SRM_OK)
+        c->status = status;
+}
+
+static void take_steps(const shift *s, unsigned worker) {
+    crew_enter(s->crew);
+    while (s->crew->status == SRM_OK && !s->done(s->work)) {
+        if (s->step(s->work, worker))
+            crew_tell(s->crew);
+        else if (s->crew->status == SRM_OK)
+            crew_wait(s->crew);
+    }
+    crew_tell(s->crew);
+    crew_leave(s->crew);
+}
+
 static void *run(void *argument) {
     member *m = argument;
-    m->body(m->shared, m->worker);
+    take_steps(m->shift, m->worker);
     return NULL;
 }
 
-void crew_run(unsigned count, void (*body)(void *shared, unsigned worker), void *shared) {
+srm_status crew_run(crew *c, unsigned count, crew_step step, crew_done done, void *work) {
+    const shift s = {.crew = c, .step = step, .done = done, .work = work};
     member *others = count > 1 ? calloc(count - 1, sizeof *others) : NULL;
     unsigned started = 0;
     while (others != NULL && started < count - 1) {
         member *m = &others[started];
-        *m = (member){.body = body, .shared = shared, .worker = started + 1};
+        *m = (member){.shift = &s, .worker = started + 1};
         if (pthread_create(&m->thread, NULL, run, m) != 0)
             break;
         started++;
     }
-    body(shared, 0);
+    take_steps(&s, 0);
     for (unsigned i = 0; i < started; i++)
         pthread_join(others[i].thread, NULL);
     free(others);
+    return c->status;
 }

@@ -95,8 +95,8 @@ def test_an_exception_from_a_signal_leaves_no_job_behind(tmp_path: Path, key: Ro
     rung = 0
     try:
         for turn in range(120):
-            signal.setitimer(signal.ITIMER_REAL, (50 + turn * 37 % 4000) * 1e-6)
             try:
+                signal.setitimer(signal.ITIMER_REAL, (50 + turn * 37 % 4000) * 1e-6)
                 seal_file(source, tmp_path / "sealed", key=key, overwrite=True)
             except Alarmed:
                 rung += 1
