@@ -12,6 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from strongroom._core import Cancel as Cancel
     from strongroom._core import Progress as Progress
     from strongroom._core import Result as Result
     from strongroom.errors import CancelledError as CancelledError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from strongroom.ops.inspect import inspect_file as inspect_file
     from strongroom.ops.open import open_bytes as open_bytes
     from strongroom.ops.open import open_file as open_file
+    from strongroom.ops.open import open_into as open_into
     from strongroom.ops.opener import Opener as Opener
     from strongroom.ops.prove import Proof as Proof
     from strongroom.ops.prove import prove as prove
@@ -42,9 +44,12 @@ if TYPE_CHECKING:
     from strongroom.ops.scrub import scrub as scrub
     from strongroom.ops.seal import seal_bytes as seal_bytes
     from strongroom.ops.seal import seal_file as seal_file
+    from strongroom.ops.seal import seal_into as seal_into
+    from strongroom.ops.seal import sealed_length as sealed_length
     from strongroom.ops.sealer import Sealer as Sealer
 
 _HOME = {
+    "Cancel": "_core",
     "CancelledError": "errors",
     "Credential": "keys.envelope",
     "DamagedError": "errors",
@@ -71,10 +76,13 @@ _HOME = {
     "inspect_file": "ops.inspect",
     "open_bytes": "ops.open",
     "open_file": "ops.open",
+    "open_into": "ops.open",
     "prove": "ops.prove",
     "scrub": "ops.scrub",
     "seal_bytes": "ops.seal",
     "seal_file": "ops.seal",
+    "seal_into": "ops.seal",
+    "sealed_length": "ops.seal",
     "verify_proof": "ops.prove",
 }
 

@@ -146,7 +146,11 @@ def test_folders_may_be_nested_deeper_than_calls(program: Program) -> None:
         os.close(here)
         here = deeper
     os.close(here)
-    run = program("seal", *KEY, "d", "-o", "out", code=1)
+    try:
+        run = program("seal", *KEY, "d", "-o", "out", code=1)
+    finally:
+        # Deeper than pytest could clean up itself.
+        subprocess.run(["rm", "-rf", program.folder / "d"], check=True)
     assert "found no file" in run.err
 
 

@@ -17,6 +17,7 @@ import pytest
 import strongroom
 
 NAMES = [
+    "Cancel",
     "CancelledError",
     "Credential",
     "DamagedError",
@@ -43,10 +44,13 @@ NAMES = [
     "inspect_file",
     "open_bytes",
     "open_file",
+    "open_into",
     "prove",
     "scrub",
     "seal_bytes",
     "seal_file",
+    "seal_into",
+    "sealed_length",
     "verify_proof",
 ]
 ALIASES = {"Credential", "Progress"}

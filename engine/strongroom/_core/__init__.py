@@ -12,10 +12,13 @@ from strongroom._core.constants import (
 from strongroom._core.endpoints import Endpoint
 from strongroom._core.headers import Header, parse_header
 from strongroom._core.jobs import (
+    UNWATCHED,
+    Cancel,
     Job,
     Progress,
     Result,
     SealOptions,
+    Watch,
     check_proof,
     open_stream,
     prove,
@@ -33,7 +36,9 @@ __all__ = [
     "LEVEL_MAX",
     "THREADS_MAX",
     "TRAILER_LEN",
+    "UNWATCHED",
     "BuildInfo",
+    "Cancel",
     "Endpoint",
     "Header",
     "Job",
@@ -41,6 +46,7 @@ __all__ = [
     "Result",
     "SealOptions",
     "View",
+    "Watch",
     "build_info",
     "check_proof",
     "merkle_path",

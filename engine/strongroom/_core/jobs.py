@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from strongroom._core.endpoints import Endpoint, sink_of, source_of
 from strongroom._core.failures import check, failure_error
 from strongroom._core.headers import Header
 from strongroom._native import ffi, lib
-from strongroom.errors import DamagedError
+from strongroom.errors import CancelledError, DamagedError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -25,6 +25,24 @@ TYPE_STREAM = 1
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called from the calling thread with bytes read and bytes written so far."""
+
+
+class Cancel(Protocol):
+    """What stops a call when it is set, such as a threading.Event."""
+
+    def is_set(self) -> bool:
+        """Is the call to stop?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What goes on beside a job, ten times a second."""
+
+    progress: Progress | None = None
+    cancel: Cancel | None = None
+
+
+UNWATCHED = Watch()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +98,17 @@ class Job:
         """Is it over? Waits up to timeout_ms for that."""
         return bool(lib.srm_job_wait(self._holder[0], timeout_ms) != lib.SRM_RUNNING)
 
-    def watch(self, progress: Progress | None) -> Result:
-        """Wait for the end, reporting ten times a second. Raises as result does."""
+    def watch(self, watch: Watch = UNWATCHED) -> Result:
+        """Wait for the end, reporting ten times a second. Raises as result does, and
+        CancelledError; close stops the job then."""
         while not self.wait(WAKE_MS):
-            if progress is not None:
-                progress(*self._progress())
+            if watch.cancel is not None and watch.cancel.is_set():
+                raise CancelledError(f"{self._doing}: cancelled")
+            if watch.progress is not None:
+                watch.progress(*self._progress())
         result = self.result()
-        if progress is not None:
-            progress(*self._progress())
+        if watch.progress is not None:
+            watch.progress(*self._progress())
         return result
 
     def result(self) -> Result:
@@ -126,14 +147,14 @@ def seal(
     target: Endpoint,
     *,
     doing: str,
-    progress: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Result:
     """Seal source into target as one stream segment.
 
     Raises SourceError, TargetError, LimitError; a target that failed holds nothing of use.
     """
     with closing(start_seal(options, source, target, doing=doing)) as job:
-        return job.watch(progress)
+        return job.watch(watch)
 
 
 def start_seal(options: SealOptions, source: Endpoint, target: Endpoint, *, doing: str) -> Job:
@@ -174,7 +195,7 @@ def open_stream(
     *,
     doing: str,
     threads: int = 0,
-    progress: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Result:
     """Open what follows a header into target, frame by frame.
 
@@ -190,7 +211,7 @@ def open_stream(
             keep=stack.pop_all(),
         )
     with closing(job):
-        return job.watch(progress)
+        return job.watch(watch)
 
 
 def scrub(
@@ -199,7 +220,7 @@ def scrub(
     *,
     doing: str,
     threads: int = 0,
-    progress: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Result:
     """Recompute a stream's root without a key and hold it against its trailer.
 
@@ -214,7 +235,7 @@ def scrub(
             keep=stack.pop_all(),
         )
     with closing(job):
-        return job.watch(progress)
+        return job.watch(watch)
 
 
 def prove(
@@ -224,7 +245,7 @@ def prove(
     *,
     doing: str,
     threads: int = 0,
-    progress: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> tuple[Result, bytes]:
     """Scrub, and prove that a frame is part of what the root names. Raises as scrub does;
     UsageError where there is no such frame, or source is a pipe."""
@@ -237,7 +258,7 @@ def prove(
             keep=stack.pop_all(),
         )
     with closing(job):
-        result = job.watch(progress)
+        result = job.watch(watch)
         return result, job.proof()
 
 

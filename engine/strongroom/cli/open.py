@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from strongroom._core import Progress, Result
+from strongroom._core import Progress, Result, Watch
 from strongroom.cli.console import Console
 from strongroom.cli.options import FILE, PIPE, with_console, with_secret, with_threads
 from strongroom.cli.plan import SUFFIX, Task, is_many
@@ -73,7 +73,7 @@ def command(
 
     def descriptor(source: Source, target_fd: int, doing: str, progress: Progress) -> Result:
         return open_descriptor(
-            source.fd, target_fd, key=key, doing=doing, threads=threads, progress=progress
+            source.fd, target_fd, key=key, doing=doing, threads=threads, watch=Watch(progress)
         )
 
     verb = Transfer(

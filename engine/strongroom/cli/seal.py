@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from strongroom._core import LEVEL_MAX, Progress, Result
+from strongroom._core import LEVEL_MAX, Progress, Result, Watch
 from strongroom.cli.console import Console
 from strongroom.cli.options import FILE, PIPE, with_console, with_secret, with_threads
 from strongroom.cli.plan import SUFFIX, Task
@@ -78,7 +78,7 @@ def command(
             pad=pad,
             doing=doing,
             threads=threads,
-            progress=progress,
+            watch=Watch(progress),
         )
 
     verb = Transfer(

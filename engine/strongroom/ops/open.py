@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom import _core
-from strongroom._core import Header, Progress, Result
+from strongroom._core import UNWATCHED, Cancel, Header, Progress, Result, Watch
 from strongroom.errors import LimitError, SourceError
 from strongroom.keys.envelope import Credential, Session, open_envelopes
 from strongroom.ops.source import open_source
@@ -18,6 +19,8 @@ from strongroom.ops.threads import thread_limit
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
+
+_OPENING = "opening bytes"
 
 
 def open_file(
@@ -28,12 +31,13 @@ def open_file(
     overwrite: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
+    cancel: Cancel | None = None,
 ) -> Result:
     """Open a sealed file into another, in constant memory.
 
     target appears only when everything was verified and is durable. Raises WrongKeyError,
     DamagedError, UnsupportedError, LimitError, SourceError, TargetError, TargetExistsError unless
-    overwrite, UsageError. threads, progress: see seal_file.
+    overwrite, UsageError. threads, progress, cancel: see seal_file.
     """
     doing = f"opening {os.fspath(source)}"
     with open_source(Path(source), doing=doing) as opened:
@@ -47,7 +51,7 @@ def open_file(
                 target_fd,
                 doing=doing,
                 threads=thread_limit(threads),
-                progress=progress,
+                watch=Watch(progress, cancel),
             )
 
 
@@ -58,7 +62,7 @@ def open_descriptor(
     key: Credential,
     doing: str,
     threads: int | None = None,
-    progress: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Result:
     """Open from one descriptor, a pipe too, into another.
 
@@ -73,30 +77,62 @@ def open_descriptor(
         target_fd,
         doing=doing,
         threads=thread_limit(threads),
-        progress=progress,
+        watch=watch,
     )
 
 
-def open_bytes(data: Buffer, *, key: Credential, limit: int | None = None) -> bytes:
+def open_bytes(
+    data: Buffer, *, key: Credential, limit: int | None = None, threads: int | None = None
+) -> bytes:
     """Open a sealed file in memory. limit: refuse (LimitError) more plaintext bytes than that.
 
-    Compressed data can grow a thousandfold and more; where it comes from elsewhere, set a limit.
+    Memory is taken for what the file claims to hold before all of it is verified, and compressed
+    data can grow twenty-thousandfold; where it comes from elsewhere, set a limit.
     """
-    doing = "opening bytes"
-    with memoryview(data).cast("B") as view:
-        header = _core.parse_header(bytes(view[: _core.HEADER_LEN]), doing=doing)
-        session_key = unlock(header, key, doing=doing)
-        rest = view[_core.HEADER_LEN :]
-        with closing(_core.View(header, session_key, rest, doing=doing)) as whole:
-            raw_len = len(whole)
+    with _unlocked(data, key) as (header, session_key, rest):
+        raw_len = _raw_len(header, session_key, rest)
         if limit is not None and raw_len > limit:
-            raise LimitError(f"{doing}: {raw_len} bytes of plaintext are more than {limit}")
+            raise LimitError(f"{_OPENING}: {raw_len} bytes of plaintext are more than {limit}")
         try:
             plaintext = bytearray(raw_len)
         except (MemoryError, OverflowError):
-            raise LimitError(f"{doing}: {raw_len} bytes do not fit in memory") from None
-        _core.open_stream(header, session_key, rest, plaintext, doing=doing)
+            raise LimitError(f"{_OPENING}: {raw_len} bytes do not fit in memory") from None
+        _core.open_stream(
+            header, session_key, rest, plaintext, doing=_OPENING, threads=thread_limit(threads)
+        )
     return bytes(plaintext)
+
+
+def open_into(data: Buffer, target: Buffer, *, key: Credential, threads: int | None = None) -> int:
+    """Open a sealed file in memory into a writable buffer, such as a numpy array, without a copy
+    on the way. Returns how many bytes of it were filled.
+
+    Raises LimitError when target is too small. On any error it holds nothing of use: some of it
+    may have been written.
+    """
+    with (
+        _unlocked(data, key) as (header, session_key, rest),
+        memoryview(target).cast("B") as room,
+    ):
+        result = _core.open_stream(
+            header, session_key, rest, room, doing=_OPENING, threads=thread_limit(threads)
+        )
+    return result.raw_bytes
+
+
+@contextmanager
+def _unlocked(data: Buffer, key: Credential) -> Iterator[tuple[Header, bytes, memoryview]]:
+    """Header, session key, and what follows the header."""
+    with memoryview(data).cast("B") as view:
+        header = _core.parse_header(bytes(view[: _core.HEADER_LEN]), doing=_OPENING)
+        session_key = unlock(header, key, doing=_OPENING)
+        with view[_core.HEADER_LEN :] as rest:
+            yield header, session_key, rest
+
+
+def _raw_len(header: Header, session_key: bytes, rest: Buffer) -> int:
+    with closing(_core.View(header, session_key, rest, doing=_OPENING)) as whole:
+        return len(whole)
 
 
 def read_header(fd: int, *, doing: str) -> Header:

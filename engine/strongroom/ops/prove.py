@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom import _core
-from strongroom._core import FRAME_LEN, HEADER_LEN, TRAILER_LEN, Progress
+from strongroom._core import FRAME_LEN, HEADER_LEN, TRAILER_LEN, Cancel, Progress, Watch
 from strongroom.errors import SourceError, UsageError
 from strongroom.ops.open import read_header
 from strongroom.ops.source import open_source
@@ -38,6 +38,7 @@ def prove(
     frame: int,
     threads: int | None = None,
     progress: Progress | None = None,
+    cancel: Cancel | None = None,
 ) -> Proof:
     """Prove frame number `frame`, counted from 0, of a sealed file.
 
@@ -52,7 +53,12 @@ def prove(
         if not 0 <= frame < frame_count:
             raise UsageError(f"{doing}: it has frames 0 to {frame_count - 1}")
         result, proof = _core.prove(
-            header, opened.fd, frame, doing=doing, threads=thread_limit(threads), progress=progress
+            header,
+            opened.fd,
+            frame,
+            doing=doing,
+            threads=thread_limit(threads),
+            watch=Watch(progress, cancel),
         )
         begin = HEADER_LEN + frame * FRAME_LEN
         length = min(FRAME_LEN, frames_len - begin)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom import _core
-from strongroom._core import Progress
+from strongroom._core import UNWATCHED, Cancel, Progress, Watch
 from strongroom.errors import DamagedError
 from strongroom.ops.open import read_header
 from strongroom.ops.source import open_source
@@ -33,16 +33,18 @@ def scrub(
     root: bytes | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
+    cancel: Cancel | None = None,
 ) -> ScrubResult:
     """Rebuild a sealed file's root and hold it against its trailer and, if given, against root.
 
     Without root this finds accidental damage. With the root kept from sealing it finds any
-    change. Raises DamagedError, UnsupportedError, SourceError.
+    change. threads, progress, cancel: see seal_file. Raises DamagedError, UnsupportedError,
+    SourceError.
     """
     doing = f"scrubbing {os.fspath(source)}"
     with open_source(Path(source), doing=doing) as opened:
         return scrub_descriptor(
-            opened.fd, root=root, doing=doing, threads=threads, progress=progress
+            opened.fd, root=root, doing=doing, threads=threads, watch=Watch(progress, cancel)
         )
 
 
@@ -52,13 +54,11 @@ def scrub_descriptor(
     root: bytes | None,
     doing: str,
     threads: int | None = None,
-    progress: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> ScrubResult:
     """Scrub what an open descriptor holds, a pipe too."""
     header = read_header(source_fd, doing=doing)
-    result = _core.scrub(
-        header, source_fd, doing=doing, threads=thread_limit(threads), progress=progress
-    )
+    result = _core.scrub(header, source_fd, doing=doing, threads=thread_limit(threads), watch=watch)
     if root is not None and not hmac.compare_digest(root, result.root):
         raise DamagedError(
             f"{doing}: its root is {result.root.hex()}, not the one given",

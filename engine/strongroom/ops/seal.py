@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom import _core
-from strongroom._core import Progress, Result, SealOptions
+from strongroom._core import UNWATCHED, Cancel, Progress, Result, SealOptions, Watch
 from strongroom.errors import LimitError, UsageError
 from strongroom.keys.envelope import Credential, Session, seal_envelope
 from strongroom.ops.source import Source, open_source
@@ -34,13 +34,15 @@ def seal_file(
     overwrite: bool = False,
     threads: int | None = None,
     progress: Progress | None = None,
+    cancel: Cancel | None = None,
 ) -> Result:
     """Seal one file into another, in constant memory.
 
     level: zstd's, 1 to 22; 0 compresses nothing. What does not compress is stored raw at any
     level. pad: hide the exact length (Padmé, at most 3.1 % from 1 MiB up). threads: at most this
     many; None for as many as there are processors. progress is called with bytes read and
-    written about ten times a second.
+    written about ten times a second; cancel, a threading.Event for one, stops the call within a
+    tenth of a second (CancelledError).
 
     target appears only when it is whole and durable. Returns the segment root, which names every
     stored byte, and counts. Raises SourceError (also when source changes meanwhile), TargetError,
@@ -59,7 +61,7 @@ def seal_file(
             pad=pad,
             doing=doing,
             threads=threads,
-            progress=progress,
+            watch=Watch(progress, cancel),
         )
 
 
@@ -72,7 +74,7 @@ def seal_descriptor(
     pad: bool,
     doing: str,
     threads: int | None = None,
-    progress: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Result:
     """Seal what an open descriptor holds, a pipe too, into another. Raises as seal_file does."""
     if source.size > _RAW_LEN_MAX:
@@ -80,7 +82,7 @@ def seal_descriptor(
             f"{doing}: {source.size} bytes are more than one sealed file can hold, {_RAW_LEN_MAX}"
         )
     options = seal_options(key, level=level, pad=pad, threads=threads)
-    result = _core.seal(options, source.fd, target_fd, doing=doing, progress=progress)
+    result = _core.seal(options, source.fd, target_fd, doing=doing, watch=watch)
     source.check_unchanged(result.raw_bytes, doing=doing)
     return result
 
@@ -94,11 +96,36 @@ def seal_bytes(
     threads: int | None = None,
 ) -> bytes:
     """Seal bytes in memory; see seal_file for level, pad and threads."""
-    options = seal_options(key, level=level, pad=pad, threads=threads)
-    with memoryview(data).cast("B") as view:
-        sealed = bytearray(_sealed_len_max(len(view)))
-        result = _core.seal(options, view, sealed, doing="sealing bytes")
+    sealed = bytearray(sealed_length(memoryview(data).nbytes))
+    result = seal_into(data, sealed, key=key, level=level, pad=pad, threads=threads)
     return bytes(memoryview(sealed)[: result.stored_bytes])
+
+
+def seal_into(
+    data: Buffer,
+    target: Buffer,
+    *,
+    key: Credential,
+    level: int = DEFAULT_LEVEL,
+    pad: bool = True,
+    threads: int | None = None,
+) -> Result:
+    """Seal what one buffer holds into another, without a copy on the way.
+
+    data: any contiguous buffer, a numpy array for one, which must not change meanwhile; target:
+    a writable one of sealed_length(len(data)) bytes or more. Its first stored_bytes bytes are
+    the sealed file. Raises LimitError when target is too small.
+    """
+    options = seal_options(key, level=level, pad=pad, threads=threads)
+    with memoryview(data).cast("B") as view, memoryview(target).cast("B") as room:
+        return _core.seal(options, view, room, doing="sealing bytes")
+
+
+def sealed_length(raw_length: int) -> int:
+    """Bytes that always suffice for sealing so many: padding takes at most an eighth of short
+    inputs and 3.1 % from 1 MiB up."""
+    frames = raw_length + raw_length // 8 + 2 * _core.FRAME_LEN
+    return _core.HEADER_LEN + frames + _core.TRAILER_LEN
 
 
 def seal_options(key: Credential, *, level: int, pad: bool, threads: int | None) -> SealOptions:
@@ -116,9 +143,3 @@ def seal_options(key: Credential, *, level: int, pad: bool, threads: int | None)
         pad=pad,
         threads=thread_limit(threads),
     )
-
-
-def _sealed_len_max(raw_len: int) -> int:
-    """Padding takes at most an eighth of short inputs and less of long ones."""
-    frames = raw_len + raw_len // 8 + 2 * _core.FRAME_LEN
-    return _core.HEADER_LEN + frames + _core.TRAILER_LEN

@@ -97,7 +97,7 @@ class Sealer(io.RawIOBase):
         os.close(self._pipe)
         try:
             with self._stack:
-                self.result = job.watch(None)
+                self.result = job.watch()
         finally:
             super().close()
 
@@ -149,7 +149,7 @@ class Sealer(io.RawIOBase):
 
     def _fail(self, job: Job) -> NoReturn:
         try:
-            job.watch(None)
+            job.watch()
         except BaseException as error:
             self._drop(error)
             raise

@@ -1,0 +1,114 @@
+"""Buffers used where they lie, and calls stopped from another thread."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from strongroom import (
+    CancelledError,
+    LimitError,
+    RootKey,
+    open_bytes,
+    open_file,
+    open_into,
+    prove,
+    scrub,
+    seal_bytes,
+    seal_file,
+    seal_into,
+    sealed_length,
+)
+
+
+@pytest.mark.parametrize("length", [0, 1, 4096, 2**20 - 64, 2**20, 3 * 2**20 + 4321])
+@pytest.mark.parametrize("pad", [True, False])
+def test_buffers_are_filled_and_no_further(
+    length: int, pad: bool, key: RootKey, noise: bytes
+) -> None:
+    data = noise[:length]
+    sealed = bytearray(b"\xaa" * sealed_length(length))
+    result = seal_into(data, sealed, key=key, pad=pad)
+    assert result.stored_bytes <= len(sealed)
+    assert sealed[result.stored_bytes :] == b"\xaa" * (len(sealed) - result.stored_bytes)
+    target = bytearray(b"\xbb" * (length + 100))
+    assert open_into(memoryview(sealed)[: result.stored_bytes], target, key=key) == length
+    assert target == data + b"\xbb" * 100
+
+
+def test_any_contiguous_buffer_will_do(key: RootKey) -> None:
+    numbers = array.array("d", (i / 7 for i in range(300_000)))
+    sealed = seal_bytes(numbers, key=key)
+    back = array.array("d", bytes(8 * 300_000))
+    assert open_into(sealed, back, key=key) == 8 * 300_000
+    assert back == numbers
+
+
+def test_a_target_that_is_too_small_is_a_limit(key: RootKey, noise: bytes, prose: bytes) -> None:
+    with pytest.raises(LimitError):
+        seal_into(noise, bytearray(len(noise)), key=key)
+    with pytest.raises(LimitError):
+        seal_into(b"", bytearray(100), key=key)
+    for data in (noise, prose):
+        with pytest.raises(LimitError):
+            open_into(seal_bytes(data, key=key), bytearray(len(data) - 1), key=key)
+
+
+def test_a_target_that_cannot_be_written_is_refused(key: RootKey) -> None:
+    with pytest.raises((TypeError, BufferError)):
+        seal_into(b"data", bytes(100_000), key=key)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8, 64])
+def test_memory_goes_through_any_number_of_threads(
+    threads: int, key: RootKey, noise: bytes, prose: bytes
+) -> None:
+    data = (noise + prose) * 4
+    sealed = seal_bytes(data, key=key, threads=threads)
+    assert open_bytes(sealed, key=key, threads=threads) == data
+
+
+@pytest.mark.parametrize("verb", ["seal", "open", "scrub", "prove"])
+def test_a_call_is_stopped_by_an_event(verb: str, tmp_path: Path, key: RootKey) -> None:
+    plain, sealed, target = tmp_path / "plain", tmp_path / "sealed", tmp_path / "target"
+    with plain.open("wb") as file:
+        for _ in range(300):
+            file.write(os.urandom(2**20))
+    seal_file(plain, sealed, key=key)
+    stop = threading.Event()
+    calls = {
+        "seal": lambda: seal_file(plain, target, key=key, cancel=stop, threads=1, level=19),
+        "open": lambda: open_file(sealed, target, key=key, cancel=stop, threads=1),
+        "scrub": lambda: scrub(sealed, cancel=stop, threads=1),
+        "prove": lambda: prove(sealed, frame=0, cancel=stop, threads=1),
+    }
+    stop.set()  # seen at the first look, a tenth of a second in
+    begun = time.monotonic()
+    if verb == "seal":
+        with pytest.raises(CancelledError, match="cancelled"):
+            calls[verb]()
+        assert not target.exists()
+    else:  # quick enough to be over before the first look, on a fast machine
+        with contextlib.suppress(CancelledError):
+            calls[verb]()
+    assert time.monotonic() - begun < 5
+
+
+def test_a_stalled_pipe_does_not_keep_a_cancelled_call(tmp_path: Path, key: RootKey) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    holder = os.open(fifo, os.O_RDWR)  # somebody has it open and never writes
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    begun = time.monotonic()
+    with pytest.raises(CancelledError):
+        seal_file(fifo, tmp_path / "sealed", key=key, cancel=stop)
+    assert time.monotonic() - begun < 5
+    os.close(holder)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["fifo"]
