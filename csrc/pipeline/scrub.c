@@ -58,7 +58,7 @@ static void hash_next(scrub_work *w, uint8_t *buffer) {
 /* The last digests may still be on their way; crew_run waits for them. */
 static bool is_done(const void *work) {
     const scrub_work *w = work;
-    return w->next_read >= w->frames.layout.frame_count;
+    return !w->reading && w->next_read >= w->frames.layout.frame_count;
 }
 
 static bool do_next(void *work, unsigned number) {

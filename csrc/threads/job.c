@@ -39,6 +39,8 @@ srm_status job_fail_at(job_control *control, srm_status status, srm_place place,
 static void *run(void *argument) {
     srm_job *job = argument;
     srm_status status = job->body(job->work, &job->control);
+    if (status != SRM_OK && atomic_load(&job->control.failed))
+        status = (srm_status)job->control.failure.status; /* of several, what failed first */
     pthread_mutex_lock(&job->lock);
     job->status = status;
     job->ended = true;
