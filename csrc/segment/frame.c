@@ -1,6 +1,7 @@
 #include "segment/frame.h"
 
 #include "base/bytes.h"
+#include "segment/ledger.h"
 
 #define AAD_LEN 16
 
@@ -12,6 +13,9 @@ typedef struct binding {
 /* nonce = base XOR (last || 0^3 || index); aad = type, last, 0, stored length, index. */
 static binding bind(const segment_keys *keys, uint64_t index, bool last, size_t stored_len) {
     binding b = {0};
+#ifdef SRM_MUTATE_NONCE
+    index /= 2; /* for a test: the ledger must notice */
+#endif
     b.nonce[0] = last;
     store_be64(b.nonce + 4, index);
     for (size_t i = 0; i < AEAD_NONCE_LEN; i++)
@@ -39,6 +43,9 @@ srm_status frame_seal(const segment_keys *keys, uint64_t index, bool last, const
     if (index >= FRAME_COUNT_MAX)
         return SRM_ELIMIT;
     binding b = bind(keys, index, last, stored_len);
+#ifdef SRM_NONCE_LEDGER
+    ledger_add(keys, b.nonce);
+#endif
     return aead_seal(keys->frames, b.nonce, b.aad, sizeof b.aad, pieces, piece_count, out, digest);
 }
 

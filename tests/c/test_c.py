@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +16,23 @@ from .toolchain import ROOT, SANITIZED, STRICT, Compiler
 HERE = Path(__file__).parent
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
+SHARED = [HERE / "support.c", HERE / "passes.c"]
 LINK = {"test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"]}
 SECONDS = 300  # a hang, not a measure of speed
+
+# ThreadSanitizer, and a ledger that ends the program when a nonce comes twice.
+WATCHED = Compiler("gcc", (*STRICT, "-fsanitize=thread", "-g", "-O1", "-DSRM_NONCE_LEDGER"))
+RACE = """
+#include <pthread.h>
+static int n;
+static void *add(void *unused) { n++; return unused; }
+int main(void) {
+    pthread_t t;
+    if (pthread_create(&t, 0, add, 0) != 0) return 0;
+    n++;
+    return pthread_join(t, 0);
+}
+"""
 
 # One worker a flavour, so that its objects are not waited for by others.
 GROUPS = [
@@ -40,11 +56,38 @@ BAD = {
 @pytest.mark.parametrize("compiler", GROUPS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_holds(compiler: Compiler, name: str) -> None:
-    sources = [HERE / f"{name}.c", HERE / "support.c"]
+    sources = [HERE / f"{name}.c", *SHARED]
     program = compiler.program(name, sources, link=LINK.get(name, []))
     done = toolchain.run(program, HERE.parent / "vectors", seconds=SECONDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("facts hold\n")
+
+
+@pytest.mark.xdist_group("c-threads")
+@pytest.mark.parametrize("name", ["test_threads", "test_faults", "test_job"])
+def test_threads_do_not_race_and_repeat_no_nonce(name: str) -> None:
+    program = WATCHED.program(name, [HERE / f"{name}.c", *SHARED])
+    done = toolchain.run(program, seconds=SECONDS)
+    assert done.returncode == 0, done.stderr[-8000:]
+    assert done.stdout.endswith("facts hold\n")
+
+
+@pytest.mark.xdist_group("c-threads")
+def test_a_race_is_noticed(tmp_path: Path) -> None:
+    source, program = tmp_path / "race.c", tmp_path / "race"
+    source.write_text(RACE)
+    subprocess.run([toolchain.require("gcc"), *WATCHED.flags, source, "-o", program], check=True)
+    done = toolchain.run(program, seconds=SECONDS)
+    assert done.returncode != 0
+    assert "data race" in done.stderr
+
+
+def test_a_repeated_nonce_is_noticed() -> None:
+    flags = (*STRICT, "-O2", "-DSRM_NONCE_LEDGER", "-DSRM_MUTATE_NONCE")
+    program = Compiler("gcc", flags).program("test_segment", [HERE / "test_segment.c", *SHARED])
+    done = toolchain.run(program, seconds=SECONDS)
+    assert done.returncode == -signal.SIGABRT
+    assert "a nonce was used twice" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["gcc", "clang"])
