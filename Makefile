@@ -5,17 +5,18 @@ DIR ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint clean
+.PHONY: help setup demo test lint bench clean
 
 help:
 	@echo 'make setup           install what is missing, build the core, fill .venv'
 	@echo 'make demo [DIR=…]    back up and restore a folder of media, yours or a sample'
 	@echo 'make test [ARGS=…]   set up, then run all tests; ARGS go to pytest'
 	@echo 'make lint            formatters and checkers, changing nothing'
+	@echo 'make bench [ARGS=…]  measure everything, about 10 minutes; ARGS: see bench/__main__.py'
 	@echo 'make clean           remove what was made here'
 
-setup test lint clean:
-	@$(PYTHON) -m dev $@ $(if $(filter test,$@),$(ARGS))
+setup test lint bench clean:
+	@$(PYTHON) -m dev $@ $(if $(filter test bench,$@),$(ARGS))
 
 demo: setup
 	@.venv/bin/python -m dev.demo $(DIR)

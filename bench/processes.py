@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from strongroom._core import build_info
 
 ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build/bench"
+MEASURED = (sys.executable, "-I", "-S", str(ROOT / "bench/programs/measured.py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +47,37 @@ class Case:
 def run(case: Case) -> Run:
     """Time one run. Raises CalledProcessError."""
     case.before()
-    start = time.perf_counter()
-    process = subprocess.Popen([str(word) for word in case.command], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise subprocess.CalledProcessError(process.returncode, process.args)
-    return Run(wall, usage.ru_utime, usage.ru_stime, usage.ru_maxrss)
+    with Measured(case.command, stdout=subprocess.DEVNULL) as process:
+        return process.run()
+
+
+class Measured(AbstractContextManager["Measured"]):
+    """A command that measures itself; see programs/measured.py. Popen takes the options."""
+
+    def __init__(self, command: Sequence[str | Path], **options: Any) -> None:
+        self._report, writing = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [*MEASURED, str(writing), *(str(word) for word in command)],
+                pass_fds=[writing],
+                **options,
+            )
+        finally:
+            os.close(writing)
+
+    def run(self) -> Run:
+        """Wait for the end. Raises CalledProcessError."""
+        with open(self._report, closefd=False) as report:
+            said = report.read()
+        if self._process.wait() != 0:
+            raise subprocess.CalledProcessError(self._process.returncode, self._process.args)
+        return Run(**json.loads(said))
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._report)
+        if self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait()
 
 
 def interleave(cases: Sequence[Case], rounds: int) -> dict[str, list[Run]]:
@@ -69,27 +99,62 @@ def summary(runs: Sequence[Run]) -> dict[str, float]:
 
 def ratio(runs: Sequence[Run], base: Sequence[Run]) -> tuple[float, float, float]:
     """Wall-clock ratios pair by pair: least, median, most."""
-    ratios = sorted(a.wall / b.wall for a, b in zip(runs, base, strict=True))
-    return ratios[0], statistics.median(ratios), ratios[-1]
+    return spread([a.wall / b.wall for a, b in zip(runs, base, strict=True)])
 
 
+def spread(values: Sequence[float]) -> tuple[float, float, float]:
+    """Least, median, most."""
+    return min(values), statistics.median(values), max(values)
+
+
+def put(bench: str, case: str, **figures: object) -> None:
+    """A result: one JSON line on stdout."""
+    print(json.dumps({"bench": bench, "case": case, **figures, **machine()}), flush=True)
+
+
+def say(words: str) -> None:
+    """A line for people, on stderr."""
+    print(words, file=sys.stderr, flush=True)
+
+
+@cache
 def machine() -> dict[str, object]:
     """What every result line says of where it was measured."""
     build = build_info()
-    commit = subprocess.run(
-        ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     return {
         "date": time.strftime("%Y-%m-%d"),
         "strongroom": version("strongroom"),
-        "commit": commit.stdout.strip(),
+        "commit": _commit(),
         "openssl": build.openssl,
         "blake3": build.blake3,
         "zstd": build.zstd,
+        "cryptography": version("cryptography"),
+        "python": platform.python_version(),
+        "cpu": _field("/proc/cpuinfo", "model name"),
         "cpu_features": list(build.cpu_features),
         "cores": os.cpu_count(),
+        "memory": _field("/proc/meminfo", "MemTotal"),
         "machine": platform.machine(),
+        "kernel": platform.release(),
     }
+
+
+def _commit() -> str:
+    """The commit, with a plus if what is measured is not quite that."""
+    git = ["git", "-C", str(ROOT)]
+    commit = subprocess.run(
+        [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    changed = subprocess.run(
+        [*git, "diff", "--quiet", "HEAD", "--", "csrc", "engine"], capture_output=True, check=False
+    )
+    return commit.stdout.strip() + ("+" if changed.returncode == 1 else "")
+
+
+def _field(path: str, name: str) -> str:
+    """What a file of /proc says first of name."""
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

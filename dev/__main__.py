@@ -1,17 +1,18 @@
-"""python3 -m dev setup | test | lint | clean: what the Makefile calls."""
+"""python3 -m dev setup | test | lint | bench | clean: what the Makefile calls."""
 
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036 - the reader of this message has an older one
     sys.exit("error: Python 3.11 or later is needed; name one: make PYTHON=python3.12 …")
 
-from dev import checks, clean, setup
+from dev import bench, checks, clean, setup
 from dev.console import SetupError
 
 VERBS = {
     "setup": setup.main,
     "test": checks.test,
     "lint": checks.lint,
+    "bench": bench.main,
     "clean": clean.main,
 }
 

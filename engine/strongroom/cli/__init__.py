@@ -23,6 +23,7 @@ VERBS: Final = {
     "prove": "Prove that a frame is part of a sealed file.",
     "verify-proof": "Check such a proof.",
     "info": "Describe this installation, or a sealed file.",
+    "bench": "Measure this machine, and what limits it.",
 }
 
 EXIT_INTERRUPTED: Final = 130
