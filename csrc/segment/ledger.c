@@ -4,7 +4,7 @@
 
 #include "base/bytes.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ typedef struct entry {
     uint8_t nonce[AEAD_NONCE_LEN];
 } entry;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_flag busy = ATOMIC_FLAG_INIT; /* held for moments */
 static entry *buckets[BUCKET_COUNT];
 
 void ledger_add(const segment_keys *keys, const uint8_t nonce[AEAD_NONCE_LEN]) {
@@ -26,7 +26,8 @@ void ledger_add(const segment_keys *keys, const uint8_t nonce[AEAD_NONCE_LEN]) {
         abort();
     memcpy(e->record_tag, keys->record_tag, sizeof e->record_tag);
     memcpy(e->nonce, nonce, sizeof e->nonce);
-    pthread_mutex_lock(&lock);
+    while (atomic_flag_test_and_set(&busy)) {
+    }
     entry **bucket = &buckets[load_be32(nonce + 8) % BUCKET_COUNT];
     for (const entry *seen = *bucket; seen != NULL; seen = seen->next)
         if (memcmp(seen->record_tag, e->record_tag, sizeof e->record_tag) == 0 &&
@@ -36,7 +37,7 @@ void ledger_add(const segment_keys *keys, const uint8_t nonce[AEAD_NONCE_LEN]) {
         }
     e->next = *bucket;
     *bucket = e;
-    pthread_mutex_unlock(&lock);
+    atomic_flag_clear(&busy);
 }
 
 #else
