@@ -19,4 +19,4 @@ setup test lint bench clean:
 	@$(PYTHON) -m dev $@ $(if $(filter test bench,$@),$(ARGS))
 
 demo: setup
-	@.venv/bin/python -m dev.demo $(DIR)
+	@.venv/bin/python -m dev.demo $(if $(DIR),"$(DIR)")

@@ -38,7 +38,7 @@ class Stage:
 
 def main(arguments: list[str]) -> int:
     """Run the demo over the folder named, or over sample media."""
-    sample = media(Path(arguments[0]) if arguments else None)
+    sample = media(Path(arguments[0]).expanduser() if arguments else None)
     files = sorted(path for path in sample.folder.rglob("*") if path.is_file())
     total = sum(path.stat().st_size for path in files)
     if not files:
@@ -100,7 +100,7 @@ def _damage(victim: Path, scratch: Path, key: RootKey) -> None:
         byte = file.read(1)[0]
         file.seek(middle)
         file.write(bytes([byte ^ 1]))
-    print(f"one bit flipped at offset {middle:,} of {victim.name}:")
+    print(f"one bit flipped at offset {middle:,} of {victim.name!r}:")
     attempts: list[tuple[str, Callable[[], object]]] = [
         ("scrub", lambda: scrub(victim)),
         ("open", lambda: open_file(victim, scratch / "must-not-appear", key=key)),

@@ -8,15 +8,12 @@
 /* What must be in hand to know that a frame is not the last. */
 #define AHEAD_LEN ((size_t)(SRM_FRAME_LEN + SRM_TRAILER_LEN + 1))
 
-static srm_status take_trailer(frames *f, job_control *control) {
-    return trailer_has_magic(f->trailer) ? SRM_OK
-                                         : job_fail(control, SRM_EDAMAGED, SRM_AT_TRAILER, 0);
+static srm_status take_trailer(const frames *f) {
+    return trailer_has_magic(f->trailer) ? SRM_OK : SRM_EDAMAGED;
 }
 
-static srm_status find_layout(uint64_t len, layout *out, job_control *control) {
-    if (len < SRM_TRAILER_LEN || layout_of_length(len - SRM_TRAILER_LEN, out) != SRM_OK)
-        return job_fail(control, SRM_EDAMAGED, SRM_AT_TRAILER, 0);
-    return SRM_OK;
+static srm_status find_layout(uint64_t len, layout *out) {
+    return len < SRM_TRAILER_LEN ? SRM_EDAMAGED : layout_of_length(len - SRM_TRAILER_LEN, out);
 }
 
 srm_status frames_begin(frames *f, job_control *control, srm_source given) {
@@ -26,11 +23,11 @@ srm_status frames_begin(frames *f, job_control *control, srm_source given) {
         f->ahead = malloc(AHEAD_LEN);
         return f->ahead == NULL ? SRM_ENOMEM : SRM_OK;
     }
-    srm_status status = find_layout(f->source.len, &f->layout, control);
+    srm_status status = find_layout(f->source.len, &f->layout);
     if (status == SRM_OK)
         status = input_read_at(
             &f->source, control, f->source.len - SRM_TRAILER_LEN, f->trailer, SRM_TRAILER_LEN);
-    return status == SRM_OK ? take_trailer(f, control) : status;
+    return status == SRM_OK ? take_trailer(f) : status;
 }
 
 static srm_status read_known(frames *f, job_control *control, uint64_t index, uint8_t *buffer,
@@ -53,12 +50,12 @@ static srm_status read_ahead(frames *f, job_control *control, uint64_t index) {
     if (status != SRM_OK || f->ahead_len == AHEAD_LEN)
         return status;
     layout last;
-    status = find_layout(f->ahead_len, &last, control);
+    status = find_layout(f->ahead_len, &last);
     if (status != SRM_OK)
         return status;
     f->layout = (layout){.frame_count = index + 1, .last_len = last.last_len};
     memcpy(f->trailer, f->ahead + last.last_len, SRM_TRAILER_LEN);
-    return take_trailer(f, control);
+    return take_trailer(f);
 }
 
 srm_status frames_read(frames *f, job_control *control, uint64_t index, uint8_t *buffer,
@@ -66,7 +63,7 @@ srm_status frames_read(frames *f, job_control *control, uint64_t index, uint8_t 
     srm_status status = SRM_OK;
     if (f->source.len == LEN_UNKNOWN) {
         if (index >= FRAME_COUNT_MAX)
-            return job_fail_at(control, SRM_EDAMAGED, SRM_AT_FRAME, index);
+            return SRM_EDAMAGED;
         status = read_ahead(f, control, index);
         if (status != SRM_OK)
             return status;

@@ -14,7 +14,9 @@ typedef struct frames {
     size_t ahead_len;
 } frames;
 
-/* Reads the trailer where that can be done at once. SRM_EDAMAGED: cut off, or not the end. */
+/* Reads the trailer where that can be done at once. SRM_EDAMAGED, from here and below, always
+ * means that the input was cut off or goes on after its end. It is not noted with job_fail: on a
+ * pipe damage found before comes first. */
 SRM_MUST_USE srm_status frames_begin(frames *f, job_control *control, srm_source source);
 
 /* Frame `index`, of *len bytes: in memory, or read into buffer (SRM_FRAME_LEN bytes). On a pipe

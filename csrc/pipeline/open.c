@@ -21,7 +21,8 @@ typedef enum slot_state { SLOT_FREE, SLOT_OPENING, SLOT_OPENED, SLOT_DRAINED } s
 /* A frame on its way. */
 typedef struct frame_slot {
     slot_state state;
-    srm_status status; /* of opening it */
+    srm_status status; /* of reading and opening it */
+    srm_place place;   /* where that failed */
     bool last;
     bool begun;      /* its pieces are being taken out */
     unsigned in_use; /* pieces of it in hand */
@@ -53,6 +54,7 @@ typedef struct open_work {
     /* Under its lock: */
     uint64_t next_read;
     bool reading; /* a role: the next bytes of a pipe */
+    bool cut_off; /* there is nothing more to read */
     uint64_t next_parse;
     bool parsing; /* a role: the parser, and the root */
     parser *parser;
@@ -91,7 +93,7 @@ static bool may_parse(open_work *w) {
 }
 
 static bool may_read(open_work *w) {
-    return !w->reading && w->next_read < w->frames.layout.frame_count &&
+    return !w->reading && !w->cut_off && w->next_read < w->frames.layout.frame_count &&
            slot_of(w, w->next_read)->state == SLOT_FREE;
 }
 
@@ -125,7 +127,7 @@ static srm_status decompress(
 /* Add a frame's digest to the root and hand its plaintext to the parser. */
 static srm_status begin_frame(open_work *w, frame_slot *slot) {
     if (slot->status != SRM_OK)
-        return job_fail_at(w->control, slot->status, SRM_AT_FRAME, w->next_parse);
+        return job_fail_at(w->control, slot->status, slot->place, w->next_parse);
     slot->begun = true;
     srm_status status = root_add(&w->root, slot->digest, slot->stored_len, slot->last);
     if (status == SRM_OK)
@@ -213,19 +215,24 @@ static void open_next(open_work *w, worker *me) {
                             ? SRM_ENOMEM
                             : frames_read(&w->frames, w->control, index, slot->buffer, &stored,
                                   &slot->stored_len, &slot->last);
+    slot->place = SRM_AT_TRAILER;
+    bool cut_off = status == SRM_EDAMAGED;
     if (piped) {
         crew_enter(&w->crew);
         w->reading = false;
+        w->cut_off = cut_off;
         crew_tell(&w->crew);
         crew_leave(&w->crew);
     }
-    slot->status = SRM_OK;
-    if (status == SRM_OK)
+    slot->status = cut_off ? status : SRM_OK;
+    if (status == SRM_OK) {
+        slot->place = SRM_AT_FRAME;
         slot->status = frame_open(
             &me->keys, index, slot->last, stored, slot->stored_len, slot->buffer, slot->digest);
+    }
     crew_enter(&w->crew);
     slot->state = SLOT_OPENED;
-    crew_stop(&w->crew, status);
+    crew_stop(&w->crew, cut_off ? SRM_OK : status);
 }
 
 static bool do_next(void *work, unsigned number) {
@@ -244,6 +251,8 @@ static bool do_next(void *work, unsigned number) {
 
 static srm_status prepare(open_work *w) {
     srm_status status = frames_begin(&w->frames, w->control, w->source);
+    if (status == SRM_EDAMAGED)
+        return job_fail(w->control, status, SRM_AT_TRAILER, 0);
     if (status != SRM_OK)
         return status;
     w->worker_count = crew_size(w->threads, w->frames.layout.frame_count);

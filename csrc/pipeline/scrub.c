@@ -49,6 +49,8 @@ static void hash_next(scrub_work *w, uint8_t *buffer) {
     }
     if (status == SRM_OK)
         blake3_digest(stored, len, digest);
+    if (status == SRM_EDAMAGED)
+        status = job_fail(w->control, status, SRM_AT_TRAILER, 0);
     crew_enter(&w->crew);
     if (status == SRM_OK)
         status = leaves_put(&w->leaves, index, digest, len, last);
@@ -71,6 +73,8 @@ static bool do_next(void *work, unsigned number) {
 
 static srm_status prepare(scrub_work *w) {
     srm_status status = frames_begin(&w->frames, w->control, w->source);
+    if (status == SRM_EDAMAGED)
+        return job_fail(w->control, status, SRM_AT_TRAILER, 0);
     if (status != SRM_OK)
         return status;
     w->worker_count = crew_size(w->threads, w->frames.layout.frame_count);

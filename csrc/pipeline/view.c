@@ -199,6 +199,8 @@ static srm_status prepare(view *v, const uint8_t header[SRM_HEADER_LEN],
     if (status != SRM_OK)
         return job_fail_at(&v->control, status, SRM_AT_HEADER, 0);
     status = frames_begin(&v->frames, &v->control, source);
+    if (status == SRM_EDAMAGED)
+        return job_fail_at(&v->control, status, SRM_AT_TRAILER, 0);
     if (status == SRM_OK && v->frames.source.len == LEN_UNKNOWN)
         status = SRM_EINVAL; /* a pipe has no places */
     if (status == SRM_OK)
@@ -216,7 +218,7 @@ static srm_status prepare(view *v, const uint8_t header[SRM_HEADER_LEN],
 srm_status view_open(const uint8_t header[SRM_HEADER_LEN], const uint8_t session_key[SRM_KEY_LEN],
     srm_source source, view **out, srm_failure *failure) {
     *out = NULL;
-    memset(failure, 0, sizeof *failure);
+    *failure = (srm_failure){.status = SRM_ENOMEM};
     view *v = calloc(1, sizeof *v);
     if (v == NULL)
         return SRM_ENOMEM;

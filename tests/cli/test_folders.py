@@ -261,8 +261,8 @@ def test_two_files_with_one_target_are_refused(program: Program, tree: Path) -> 
 
 def test_a_file_in_the_place_of_a_folder_is_named(program: Program, tree: Path) -> None:
     tree.with_name("sealed").write_bytes(b"a file")
-    run = program("seal", *KEY, "in", "-o", "sealed", code=3)
-    assert "making sealed: File exists" in run.err
+    run = program("seal", *KEY, "in", "-o", "sealed", code=2)
+    assert "sealed is a file" in run.err
     assert tree.with_name("sealed").read_bytes() == b"a file"
 
 

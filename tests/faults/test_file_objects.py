@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import gc
 import io
 import os
@@ -22,6 +24,7 @@ from strongroom import (
     TargetExistsError,
     UsageError,
     open_bytes,
+    open_file,
     scrub,
     seal_bytes,
     seal_file,
@@ -111,6 +114,61 @@ def test_a_pipe_cannot_be_read_at_any_place(tmp_path: Path, key: RootKey) -> Non
     with pytest.raises(UsageError, match="regular file"):
         Opener(f"/proc/self/fd/{reading}", key=key)
     os.close(reading)
+
+
+def test_threads_may_share_an_opener(
+    tmp_path: Path, key: RootKey, noise: bytes, prose: bytes
+) -> None:
+    data = contents(noise, prose)["mixed"]
+    places = [(n * 7919 * 61) % len(data) for n in range(200)]
+    with (
+        Opener(sealed(tmp_path, key, data), key=key) as opened,
+        concurrent.futures.ThreadPoolExecutor(8) as pool,
+    ):
+        pieces = pool.map(lambda at: opened.read_at(at, 5000), places)
+        assert list(pieces) == [data[at : at + 5000] for at in places]
+
+
+def test_an_opener_may_be_closed_while_others_read(tmp_path: Path, key: RootKey) -> None:
+    opened = Opener(sealed(tmp_path, key, bytes(10_000_000)), key=key)
+
+    def read_on() -> None:
+        with contextlib.suppress(ValueError):
+            for _ in range(10_000):
+                opened.read_at(5_000_000, 100_000)
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        readers = [pool.submit(read_on) for _ in range(4)]
+        opened.close()
+        for reader in readers:
+            reader.result()
+
+
+def test_permissions_come_back(tmp_path: Path, key: RootKey) -> None:
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"private")
+    plain.chmod(0o600)
+    seal_file(plain, tmp_path / "s", key=key)
+    open_file(tmp_path / "s", tmp_path / "back", key=key)
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "back").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_no_key_is_named(key: RootKey) -> None:
+    with pytest.raises(TypeError, match="RootKey or a Password, not bytes"):
+        seal_bytes(b"", key=b"x" * 32)  # type: ignore[arg-type]
+
+
+def test_what_is_no_root_is_no_damage(tmp_path: Path, key: RootKey) -> None:
+    with pytest.raises(UsageError, match="32 bytes"):
+        scrub(sealed(tmp_path, key, b""), root=b"x")
+
+
+def test_what_was_never_sealed_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(bytes(100_000))
+    with pytest.raises(DamagedError, match="not a sealed file") as refusal:
+        scrub(tmp_path / "film")
+    assert "seal wrote" in str(refusal.value.hint)
 
 
 def test_a_closed_opener_says_so(tmp_path: Path, key: RootKey) -> None:

@@ -9,6 +9,8 @@ from strongroom._core.failures import check
 from strongroom._native import ffi, lib
 from strongroom.errors import DamagedError
 
+MAGIC_WORD = b"SRM"
+
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -28,9 +30,13 @@ class Header:
 def parse_header(stored: bytes, *, doing: str) -> Header:
     """Read the first 4096 bytes of a segment. Raises DamagedError or UnsupportedError."""
     if len(stored) != HEADER_LEN:
-        raise DamagedError(f"{doing}: too short to be a sealed file")
+        raise DamagedError(
+            f"{doing}: too short to be a sealed file", hint="name a file that seal wrote"
+        )
     info = ffi.new("srm_header_info *")
     status = lib.srm_header_parse(ffi.from_buffer(stored), info)
+    if status == lib.SRM_EDAMAGED and stored[1:4] != MAGIC_WORD:
+        raise DamagedError(f"{doing}: not a sealed file", hint="name a file that seal wrote")
     if status == lib.SRM_EDAMAGED:
         raise DamagedError(f"{doing}: not a sealed file, or its header is damaged")
     check(status, doing=doing)

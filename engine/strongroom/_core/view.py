@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from strongroom._core.endpoints import Endpoint, source_of
@@ -23,12 +24,13 @@ def _free_view(holder: Any) -> None:
 class View:
     """A stream read at any place; only what is asked for is read and verified.
 
-    Use it from one thread at a time, and close it. source must outlive it.
+    Threads that share it take turns. Close it. source must outlive it.
     """
 
     def __init__(self, header: Header, session_key: bytes, source: Endpoint, *, doing: str) -> None:
         """Raises DamagedError, SourceError; UsageError for a pipe."""
         self._doing = doing
+        self._lock = Lock()
         self._holder = ffi.gc(ffi.new("srm_view **"), _free_view)
         self._stack = ExitStack()
         from_ = self._stack.enter_context(source_of(source))
@@ -49,10 +51,10 @@ class View:
 
         Raises DamagedError, SourceError; target then holds no plaintext.
         """
-        if self._holder[0] == ffi.NULL:
-            raise ValueError("the view is closed")
         got, failure = ffi.new("size_t *"), ffi.new("srm_failure *")
-        with ffi.from_buffer("uint8_t[]", target, require_writable=True) as mem:
+        with self._lock, ffi.from_buffer("uint8_t[]", target, require_writable=True) as mem:
+            if self._holder[0] == ffi.NULL:
+                raise ValueError("the view is closed")
             status = lib.srm_view_read(self._holder[0], offset, mem, len(mem), got, failure)
         if status != lib.SRM_OK:
             raise failure_error(status, failure, doing=self._doing)
@@ -60,5 +62,6 @@ class View:
 
     def close(self) -> None:
         """Wipe keys and plaintext. More than once is fine."""
-        ffi.release(self._holder)
-        self._stack.close()
+        with self._lock:
+            ffi.release(self._holder)
+            self._stack.close()

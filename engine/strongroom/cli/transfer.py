@@ -75,6 +75,8 @@ def transfer(verb: Transfer, inputs: tuple[Path, ...], output: Path, console: Co
 
 
 def _folder(verb: Transfer, inputs: tuple[Path, ...], output: Path, console: Console) -> None:
+    if output.exists() and not is_folder(output):
+        raise click.UsageError(f"{output} is a file; many inputs need a folder")
     check_apart(inputs, output)
     findings = find(inputs, suffix=verb.suffix)
     tasks = plan(findings, output, verb.rename)

@@ -47,6 +47,7 @@ class Session:
 
 def seal_envelope(credential: Credential, session: Session, session_key: bytes) -> bytes:
     """One envelope as stored, head included, that credential will open."""
+    _check_type(credential)
     if isinstance(credential, RootKey):
         kind, body = OWNER, _owner_body(credential, session, session_key)
     else:
@@ -65,6 +66,7 @@ def open_envelopes(
 
     envelopes: (type, body). Raises WrongKeyError, DamagedError, LimitError.
     """
+    _check_type(credential)
     kind = OWNER if isinstance(credential, RootKey) else PASSWORD
     for envelope_type, body in envelopes:
         if envelope_type == kind and isinstance(credential, RootKey):
@@ -78,6 +80,11 @@ def open_envelopes(
 
 
 _WORDS = {OWNER: "a key", PASSWORD: "a password"}
+
+
+def _check_type(credential: object) -> None:
+    if not isinstance(credential, RootKey | Password):
+        raise TypeError(f"a key is a RootKey or a Password, not {type(credential).__name__}")
 
 
 def password_parameters(body: bytes) -> KdfParameters:

@@ -22,7 +22,7 @@ class Opener(io.RawIOBase):
 
     Exactly the frames that are asked for (1 MiB each) are read, and verified before any byte of
     them is returned. What is never asked for is never checked: scrub does that. For many small
-    reads wrap it in io.BufferedReader. One thread at a time.
+    reads wrap it in io.BufferedReader. Threads may share it through read_at; they take turns.
 
         with Opener("film.sealed", key=key) as film:
             film.seek(-1_000_000, os.SEEK_END)
@@ -70,6 +70,20 @@ class Opener(io.RawIOBase):
         got = self._view.read_into(self._at, target)
         self._at += got
         return got
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Up to length bytes from offset on, fewer only at the end, whatever the position is.
+
+        Any thread. Raises DamagedError.
+        """
+        if self.closed:
+            raise ValueError("the file is closed")
+        target = bytearray(max(0, min(length, len(self._view) - offset)))
+        got = self._view.read_into(offset, target)
+        return bytes(target[:got])
+
+    def __bool__(self) -> bool:
+        return True
 
     def close(self) -> None:
         if not self.closed:

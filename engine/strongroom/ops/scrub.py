@@ -9,10 +9,12 @@ from pathlib import Path
 
 from strongroom import _core
 from strongroom._core import UNWATCHED, Cancel, Progress, Watch
-from strongroom.errors import DamagedError
+from strongroom.errors import DamagedError, UsageError
 from strongroom.ops.open import read_header
 from strongroom.ops.source import open_source
 from strongroom.ops.threads import thread_limit
+
+ROOT_LEN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ def scrub_descriptor(
     watch: Watch = UNWATCHED,
 ) -> ScrubResult:
     """Scrub what an open descriptor holds, a pipe too."""
+    if root is not None and len(root) != ROOT_LEN:
+        raise UsageError(f"a root has {ROOT_LEN} bytes, not {len(root)}; use bytes.fromhex")
     header = read_header(source_fd, doing=doing)
     result = _core.scrub(header, source_fd, doing=doing, threads=thread_limit(threads), watch=watch)
     if root is not None and not hmac.compare_digest(root, result.root):

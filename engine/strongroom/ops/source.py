@@ -37,6 +37,12 @@ class Source:
             size = max(0, before.st_size - os.lseek(fd, 0, os.SEEK_CUR))
         return cls(fd, size, before)
 
+    @property
+    def mode(self) -> int | None:
+        """Permissions of a regular file, without set-user-id and the like."""
+        status = self._before
+        return status.st_mode & 0o777 if stat.S_ISREG(status.st_mode) else None
+
     def is_same_as(self, other: os.stat_result) -> bool:
         """Is that this file or disk? Pipes and terminals may well be both input and output."""
         holds_data = stat.S_ISREG(other.st_mode) or stat.S_ISBLK(other.st_mode)

@@ -9,6 +9,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.errors import TargetError, TargetExistsError, UsageError
@@ -18,11 +19,19 @@ from strongroom.ops.source import Source
 _NOT_HERE = {errno.EOPNOTSUPP, errno.EINVAL, errno.EISDIR, errno.ENOENT, errno.EPERM, errno.ENOSYS}
 
 
+@dataclass(frozen=True, slots=True)
+class _Permissions:
+    """Of an output: those of what it replaces, or the usual ones, not wider than its source's."""
+
+    keep: int | None
+    narrow_to: int | None
+
+
 @contextmanager
 def new_file(path: Path, *, source: Source | None, overwrite: bool, doing: str) -> Iterator[int]:
     """A descriptor to write to. path gets what was written, all at once and durable, when the
     block ends well, and is left as it was when it does not. A file that is replaced keeps its
-    permissions.
+    permissions; a new one is never more open than its source.
 
     An existing pipe or character device is written to as it is, a disk only with overwrite.
     Raises TargetExistsError, TargetError; UsageError when path is the source itself.
@@ -40,8 +49,11 @@ def new_file(path: Path, *, source: Source | None, overwrite: bool, doing: str) 
         now = _status(real)
     if (now is None) != (there is None):
         raise TargetError(f"{doing}: {path} has no place in a folder")
-    mode = None if there is None else stat.S_IMODE(there.st_mode)
-    with _whole_file(real, mode=mode, overwrite=overwrite, doing=doing) as fd:
+    permissions = _Permissions(
+        keep=None if there is None else stat.S_IMODE(there.st_mode),
+        narrow_to=None if source is None else source.mode,
+    )
+    with _whole_file(real, permissions, overwrite=overwrite, doing=doing) as fd:
         yield fd
 
 
@@ -94,14 +106,16 @@ def _special(path: Path, *, doing: str) -> Iterator[int]:
 
 
 @contextmanager
-def _whole_file(path: Path, *, mode: int | None, overwrite: bool, doing: str) -> Iterator[int]:
+def _whole_file(
+    path: Path, permissions: _Permissions, *, overwrite: bool, doing: str
+) -> Iterator[int]:
     with _explained(path, doing=doing):
         nameless = _open_nameless(path.parent)
     if nameless is not None:
         with _descriptor(nameless) as fd:
             yield fd
             with _explained(path, doing=doing):
-                _finish(fd, mode)
+                _finish(fd, permissions)
                 _name(fd, path, overwrite=overwrite)
     else:
         partial = _sibling(path)
@@ -112,7 +126,7 @@ def _whole_file(path: Path, *, mode: int | None, overwrite: bool, doing: str) ->
             with _descriptor(named) as fd:
                 yield fd
                 with _explained(path, doing=doing):
-                    _finish(fd, mode)
+                    _finish(fd, permissions)
             with _explained(path, doing=doing):
                 _move(partial, path, overwrite=overwrite)
         finally:
@@ -120,9 +134,11 @@ def _whole_file(path: Path, *, mode: int | None, overwrite: bool, doing: str) ->
     sync_folder(path.parent)
 
 
-def _finish(fd: int, mode: int | None) -> None:
-    if mode is not None:
-        os.fchmod(fd, mode)
+def _finish(fd: int, permissions: _Permissions) -> None:
+    if permissions.keep is not None:
+        os.fchmod(fd, permissions.keep)
+    elif permissions.narrow_to is not None:
+        os.fchmod(fd, stat.S_IMODE(os.fstat(fd).st_mode) & permissions.narrow_to)
     os.fsync(fd)
 
 
