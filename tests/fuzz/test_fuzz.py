@@ -90,7 +90,7 @@ def test_fuzzing_finds_nothing(target: str, tmp_path: Path) -> None:
     found.mkdir()
     for number, seed in enumerate(SEEDS[target]):
         (seeds / f"{number:02}").write_bytes(seed)
-    limits = [f"-runs={RUNS}", f"-max_total_time={SECONDS}", "-timeout=20", "-rss_limit_mb=1024"]
+    limits = [f"-runs={RUNS}", f"-max_total_time={SECONDS}", "-timeout=20", "-rss_limit_mb=3072"]
     places = [f"-artifact_prefix={tmp_path}/", str(found), str(seeds)]
     done = toolchain.run(built(target), *limits, "-max_len=4096", *places, seconds=PATIENCE)
     crashes = {path.name: path.read_bytes().hex() for path in tmp_path.glob("*-*")}

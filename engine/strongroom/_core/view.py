@@ -42,9 +42,11 @@ class View:
             if status == lib.SRM_EINVAL:
                 raise UsageError(f"{doing}: only a regular file can be read at any place")
             raise failure_error(status, failure, doing=doing)
+        # Kept, so that asking needs no lock and outlives close.
+        self._length = int(lib.srm_view_len(self._holder[0]))
 
     def __len__(self) -> int:
-        return int(lib.srm_view_len(self._holder[0]))
+        return self._length
 
     def read_into(self, offset: int, target: Buffer) -> int:
         """Fill target with plaintext from offset on; fewer bytes only at the end.
