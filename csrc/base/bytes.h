@@ -43,6 +43,9 @@ static inline void wipe(void *secret, size_t len) {
         explicit_bzero(secret, len);
 }
 
+/* Wipe what was allocated and free it. NULL is fine. */
+void wipe_free(void *secret, size_t len);
+
 /* How many leading bytes of data are zero. */
 size_t zero_run(const uint8_t *data, size_t len);
 

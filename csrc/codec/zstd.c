@@ -25,9 +25,7 @@ void compressor_free(compressor *c) {
         return;
     ZSTD_freeCCtx(c->zstd);
     decompressor_free(c->checker);
-    if (c->checked != NULL)
-        wipe(c->checked, SRM_CHUNK_LEN);
-    free(c->checked);
+    wipe_free(c->checked, SRM_CHUNK_LEN);
     free(c);
 }
 

@@ -30,10 +30,8 @@ void buffers_return(buffers *b, uint8_t *buffer) {
 }
 
 void buffers_free(buffers *b) {
-    for (unsigned i = 0; i < b->free_count; i++) {
-        wipe(b->free[i], b->len);
-        free(b->free[i]);
-    }
+    for (unsigned i = 0; i < b->free_count; i++)
+        wipe_free(b->free[i], b->len);
     free(b->free);
     b->free = NULL;
     b->free_count = 0;

@@ -2,8 +2,8 @@
  * that is parsed, and decompress and write it, or read and open a further frame. Frames may be
  * opened, and pieces written to a file, in any order; parsing and, on a pipe, reading and writing
  * keep theirs, each a role that one worker has at a time. What fails shows when its turn to be
- * parsed has come, so that the first damage is the one that is named, and a pipe gets all before
- * it. */
+ * parsed or written has come, so that the first damage is the one that is named, and a pipe gets
+ * all before it. (Of two chunks in a file that do not decompress, either may be named.) */
 #include "base/bytes.h"
 #include "codec/zstd.h"
 #include "pipeline/buffers.h"
@@ -127,7 +127,7 @@ static srm_status decompress(
 /* Add a frame's digest to the root and hand its plaintext to the parser. */
 static srm_status begin_frame(open_work *w, frame_slot *slot) {
     if (slot->status != SRM_OK)
-        return job_fail_at(w->control, slot->status, slot->place, w->next_parse);
+        return slot->status;
     slot->begun = true;
     srm_status status = root_add(&w->root, slot->digest, slot->stored_len, slot->last);
     if (status == SRM_OK)
@@ -137,13 +137,15 @@ static srm_status begin_frame(open_work *w, frame_slot *slot) {
 
 /* --- each of these has the lock when it is called and when it returns, not in between --- */
 
-static srm_status write_in_turn(open_work *w, uint64_t number, const uint8_t *data, size_t len) {
-    while (w->next_write != number && w->crew.status == SRM_OK)
-        crew_wait(&w->crew);
-    if (w->crew.status != SRM_OK)
-        return w->crew.status;
+/* Write one piece where the order counts; a piece that could not be made, found, fails in its turn.
+ */
+static srm_status write_in_turn(
+    open_work *w, uint64_t number, srm_status found, const uint8_t *data, size_t len) {
+    srm_status status = crew_await_turn(&w->crew, &w->next_write, number);
+    if (status != SRM_OK || found != SRM_OK)
+        return status != SRM_OK ? status : found;
     crew_leave(&w->crew);
-    srm_status status = output_write_next(&w->sink, w->control, data, len);
+    status = output_write_next(&w->sink, w->control, data, len);
     crew_enter(&w->crew);
     w->next_write++;
     return status;
@@ -158,16 +160,15 @@ static void write_piece(open_work *w, worker *me, frame_slot *slot, const parsed
     slot->in_use++;
     crew_tell(&w->crew); /* the parser is free */
     crew_leave(&w->crew);
-    if (piece->zstd) {
+    if (piece->zstd)
         status = decompress(w, me, piece, &data);
-        if (status == SRM_EDAMAGED)
-            status = job_fail_at(w->control, status, SRM_AT_RECORD, frame);
-    }
     if (status == SRM_OK && !w->sink.in_order)
         status = output_write_at(&w->sink, w->control, piece->raw_off, data, piece->raw_len);
     crew_enter(&w->crew);
-    if (status == SRM_OK && w->sink.in_order)
-        status = write_in_turn(w, number, data, piece->raw_len);
+    if (w->sink.in_order)
+        status = write_in_turn(w, number, status, data, piece->raw_len);
+    if (status == SRM_EDAMAGED && w->crew.status == SRM_OK)
+        status = job_fail_at(w->control, status, SRM_AT_RECORD, frame);
     buffers_return(&w->spares, piece->buffer);
     slot->in_use--;
     free_if_unused(slot);
@@ -186,11 +187,13 @@ static void parse_next(open_work *w, worker *me) {
     crew_enter(&w->crew);
     w->parsing = false;
     if (status != SRM_OK) {
-        status = job_fail_at(w->control, status, parser_place(w->parser), w->next_parse);
         w->parsing = true; /* nobody else tries; what came before is still written */
         while (w->writing > 0 && w->crew.status == SRM_OK)
             crew_wait(&w->crew);
-        crew_stop(&w->crew, status);
+        if (w->crew.status == SRM_OK) {
+            srm_place place = slot->status != SRM_OK ? slot->place : parser_place(w->parser);
+            crew_stop(&w->crew, job_fail_at(w->control, status, place, w->next_parse));
+        }
     } else if (piece.len > 0) {
         write_piece(w, me, slot, &piece);
     } else {
@@ -300,12 +303,6 @@ static srm_status open_body(void *argument, job_control *control) {
     }
     memset(&control->result, 0, sizeof control->result);
     return job_fail(control, status, SRM_AT_TRAILER, 0);
-}
-
-static void wipe_free(uint8_t *buffer, size_t len) {
-    if (buffer != NULL)
-        wipe(buffer, len);
-    free(buffer);
 }
 
 static void open_release(void *argument) {

@@ -119,12 +119,11 @@ static void enqueue(seal_work *w, const packed_frame *frame, chunk_slot *slot) {
 /* --- each of these has the lock when it is called and when it returns, not in between --- */
 
 static srm_status write_in_turn(seal_work *w, uint64_t index, const uint8_t *data, size_t len) {
-    while (w->next_write != index && w->crew.status == SRM_OK)
-        crew_wait(&w->crew);
-    if (w->crew.status != SRM_OK)
-        return w->crew.status;
+    srm_status status = crew_await_turn(&w->crew, &w->next_write, index);
+    if (status != SRM_OK)
+        return status;
     crew_leave(&w->crew);
-    srm_status status = output_write_next(&w->sink, w->control, data, len);
+    status = output_write_next(&w->sink, w->control, data, len);
     crew_enter(&w->crew);
     w->next_write++;
     return status;
@@ -361,12 +360,6 @@ static srm_status seal_body(void *argument, job_control *control) {
     else
         memset(&control->result, 0, sizeof control->result);
     return status == SRM_OK ? SRM_OK : job_fail(control, status, SRM_AT_NONE, 0);
-}
-
-static void wipe_free(uint8_t *buffer, size_t len) {
-    if (buffer != NULL)
-        wipe(buffer, len);
-    free(buffer);
 }
 
 static void seal_release(void *argument) {

@@ -235,13 +235,9 @@ srm_status view_open(const uint8_t header[SRM_HEADER_LEN], const uint8_t session
 void view_free(view *v) {
     if (v == NULL)
         return;
-    uint8_t *const buffers[] = {v->plain, v->stored, v->raw};
-    const size_t lens[] = {SRM_FRAME_LEN, SRM_CHUNK_LEN, SRM_CHUNK_LEN};
-    for (size_t i = 0; i < 3; i++) {
-        if (buffers[i] != NULL)
-            wipe(buffers[i], lens[i]);
-        free(buffers[i]);
-    }
+    wipe_free(v->plain, SRM_FRAME_LEN);
+    wipe_free(v->stored, SRM_CHUNK_LEN);
+    wipe_free(v->raw, SRM_CHUNK_LEN);
     free(v->directory);
     decompressor_free(v->codec);
     frames_free(&v->frames);

@@ -57,6 +57,12 @@ void crew_tell(crew *c) {
     pthread_cond_broadcast(&c->changed);
 }
 
+srm_status crew_await_turn(crew *c, const uint64_t *turn, uint64_t mine) {
+    while (*turn != mine && c->status == SRM_OK)
+        crew_wait(c);
+    return c->status;
+}
+
 void crew_stop(crew *c, srm_status status) {
     if (c->status == SRM_OK)
         c->status = status;

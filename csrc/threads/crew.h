@@ -37,6 +37,8 @@ void crew_enter(crew *c);
 /* With the lock: wait until something has changed, or say that it has. */
 void crew_wait(crew *c);
 void crew_tell(crew *c);
+/* With the lock: wait until *turn is mine. SRM_OK, or what something else failed of. */
+SRM_MUST_USE srm_status crew_await_turn(crew *c, const uint64_t *turn, uint64_t mine);
 /* With the lock: end with this status, unless something else failed before. SRM_OK does nothing. */
 void crew_stop(crew *c, srm_status status);
 

@@ -127,6 +127,13 @@ def test_a_damaged_file_is_not_proven(film: Path) -> None:
         prove(film, frame=0)
 
 
+@pytest.mark.parametrize("length", [0, 100, 4096, 8256])
+def test_a_file_cut_to_nothing_is_damaged(film: Path, length: int) -> None:
+    film.write_bytes(film.read_bytes()[:length])
+    with pytest.raises(DamagedError):
+        prove(film, frame=0)
+
+
 def test_a_frame_that_is_not_there_cannot_be_proven(film: Path) -> None:
     for frame in (7, 2**24, -1):
         with pytest.raises(UsageError, match="frames 0 to 6"):

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +30,8 @@ from strongroom.ops.open import open_descriptor
 from . import forge, reference
 from .forge import Record, forged, patch
 from .reference import CHUNK, FRAME, PAGE, PLAIN, TAG
+
+STRONGROOM = Path(sys.executable).with_name("strongroom")
 
 SECRET = bytes(range(32))
 KEY = RootKey(SECRET)
@@ -524,6 +529,34 @@ def test_a_frame_that_opens_under_two_keys_is_refused_by_the_commitment(tmp_path
     lie = forge.Stream(for_both)
     assert lie.header[96:128] == stream.header[96:128]
     assert_refused(lie.assemble([frame]), DAMAGED, tmp_path)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8])
+def test_a_pipe_gets_all_before_a_chunk_that_does_not_open(threads, tmp_path):
+    # Chunk 2 is authentic but no zstd; frames behind it are damaged too, and may be met earlier.
+    garbage = b"\x28\xb5\x2f\xfd" + b"\xff" * 300_000
+    data = random.Random(9).randbytes(6 * CHUNK)
+    sealed = forged(
+        data,
+        root_key=SECRET,
+        records=lambda r: [
+            replace(x, codec=reference.ZSTD, data=garbage) if i == 2 else x for i, x in enumerate(r)
+        ],
+    )
+    spoilt = PAGE + 4 * FRAME + 100
+    source = tmp_path / "hostile.sealed"
+    source.write_bytes(patch(sealed, spoilt, bytes([sealed[spoilt] ^ 1])))
+    for _ in range(10):
+        command = [STRONGROOM, "open", "--threads", str(threads), "--key-file", "/dev/fd/0"]
+        done = subprocess.run(
+            [*command, source, "-o", "-"],
+            input=KEY.to_digits().encode(),
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == DAMAGED
+        assert b"frame 2, record: damaged" in done.stderr
+        assert done.stdout == data[: 2 * CHUNK]
 
 
 def test_plaintext_of_a_refused_frame_never_comes_out(tmp_path):

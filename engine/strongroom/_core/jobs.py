@@ -50,9 +50,12 @@ class Result:
     """What a job produced or checked."""
 
     root: bytes
+    """The segment root, 32 bytes."""
     frames: int
     raw_bytes: int
+    """Bytes of plaintext."""
     stored_bytes: int
+    """Bytes of the whole sealed file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,32 +162,30 @@ def seal(
 
 def start_seal(options: SealOptions, source: Endpoint, target: Endpoint, *, doing: str) -> Job:
     """Begin to seal; the caller watches the job and closes it."""
-    with ExitStack() as stack:
-        from_ = stack.enter_context(source_of(source))
-        to = stack.enter_context(sink_of(target))
-        envelopes = ffi.from_buffer("uint8_t[]", options.envelopes)
-        given = ffi.new(
-            "srm_seal_options *",
-            {
-                "type": TYPE_STREAM,
-                "level": options.level,
-                "pad": options.pad,
-                "threads": options.threads,
-                "repo_id": options.repo_id,
-                "session_id": options.session_id,
-                "session_key": options.session_key,
-                "envelopes": envelopes,
-                "envelopes_len": len(options.envelopes),
-            },
+    envelopes = ffi.from_buffer("uint8_t[]", options.envelopes)
+    given = ffi.new(
+        "srm_seal_options *",
+        {
+            "type": TYPE_STREAM,
+            "level": options.level,
+            "pad": options.pad,
+            "threads": options.threads,
+            "repo_id": options.repo_id,
+            "session_id": options.session_id,
+            "session_key": options.session_key,
+            "envelopes": envelopes,
+            "envelopes_len": len(options.envelopes),
+        },
+    )
+    try:
+        return _between(
+            source,
+            target,
+            lambda from_, to, out: lib.srm_seal_start(given, from_, to, out),
+            doing=doing,
         )
-        try:
-            return Job(
-                lambda out: lib.srm_seal_start(given, from_[0], to[0], out),
-                doing=doing,
-                keep=stack.pop_all(),
-            )
-        finally:
-            ffi.buffer(given)[:] = bytes(ffi.sizeof("srm_seal_options"))
+    finally:
+        ffi.buffer(given)[:] = bytes(ffi.sizeof("srm_seal_options"))
 
 
 def open_stream(
@@ -201,15 +202,13 @@ def open_stream(
 
     Raises DamagedError, SourceError, TargetError. Only a return means that target is complete.
     """
-    with ExitStack() as stack:
-        from_ = stack.enter_context(source_of(source))
-        to = stack.enter_context(sink_of(target))
-        stored = ffi.from_buffer(header.stored)
-        job = Job(
-            lambda out: lib.srm_open_start(stored, session_key, from_[0], to[0], threads, out),
-            doing=doing,
-            keep=stack.pop_all(),
-        )
+    stored = ffi.from_buffer(header.stored)
+    job = _between(
+        source,
+        target,
+        lambda from_, to, out: lib.srm_open_start(stored, session_key, from_, to, threads, out),
+        doing=doing,
+    )
     with closing(job):
         return job.watch(watch)
 
@@ -226,14 +225,12 @@ def scrub(
 
     raw_bytes is 0 in the result: it cannot be known. Raises DamagedError, SourceError.
     """
-    with ExitStack() as stack:
-        from_ = stack.enter_context(source_of(source))
-        stored = ffi.from_buffer(header.stored)
-        job = Job(
-            lambda out: lib.srm_scrub_start(stored, from_[0], threads, out),
-            doing=doing,
-            keep=stack.pop_all(),
-        )
+    stored = ffi.from_buffer(header.stored)
+    job = _from(
+        source,
+        lambda from_, out: lib.srm_scrub_start(stored, from_, threads, out),
+        doing=doing,
+    )
     with closing(job):
         return job.watch(watch)
 
@@ -247,19 +244,34 @@ def prove(
     threads: int = 0,
     watch: Watch = UNWATCHED,
 ) -> tuple[Result, bytes]:
-    """Scrub, and prove that a frame is part of what the root names. Raises as scrub does;
-    UsageError where there is no such frame, or source is a pipe."""
-    with ExitStack() as stack:
-        from_ = stack.enter_context(source_of(source))
-        stored = ffi.from_buffer(header.stored)
-        job = Job(
-            lambda out: lib.srm_prove_start(stored, from_[0], frame, threads, out),
-            doing=doing,
-            keep=stack.pop_all(),
-        )
+    """Scrub, and prove that a frame, which the caller knows to be there, is part of what the root
+    names. Raises as scrub does. source is no pipe."""
+    stored = ffi.from_buffer(header.stored)
+    job = _from(
+        source,
+        lambda from_, out: lib.srm_prove_start(stored, from_, frame, threads, out),
+        doing=doing,
+    )
     with closing(job):
         result = job.watch(watch)
         return result, job.proof()
+
+
+def _from(source: Endpoint, start: Callable[[Any, Any], int], *, doing: str) -> Job:
+    """A job over source; start takes a `srm_source` and a `srm_job **`."""
+    with ExitStack() as stack:
+        from_ = stack.enter_context(source_of(source))
+        return Job(lambda out: start(from_[0], out), doing=doing, keep=stack.pop_all())
+
+
+def _between(
+    source: Endpoint, target: Endpoint, start: Callable[[Any, Any, Any], int], *, doing: str
+) -> Job:
+    """A job from source to target; start takes a `srm_source`, a `srm_sink`, a `srm_job **`."""
+    with ExitStack() as stack:
+        from_ = stack.enter_context(source_of(source))
+        to = stack.enter_context(sink_of(target))
+        return Job(lambda out: start(from_[0], to[0], out), doing=doing, keep=stack.pop_all())
 
 
 def check_proof(proof: bytes, frame: Buffer, root: bytes, *, doing: str) -> None:

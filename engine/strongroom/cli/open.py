@@ -50,10 +50,11 @@ def command(
     strongroom open --key-file my.key film.mkv.sealed --offset 1000000 --length 4096 -o part
     """
     check_output(inputs, output, console)
+    in_part = offset is not None or length is not None
+    if in_part and (is_many(inputs) or PIPE in inputs):
+        raise click.UsageError("--offset and --length are for one file, not a pipe")
     key = secret.credential(console, confirm=False, piped=PIPE in inputs)
-    if offset is not None or length is not None:
-        if is_many(inputs) or PIPE in inputs:
-            raise click.UsageError("--offset and --length are for one file, not a pipe")
+    if in_part:
         target = STDOUT if output == PIPE else output
         count = open_part(
             inputs[0], target, key=key, offset=offset or 0, length=length, overwrite=force

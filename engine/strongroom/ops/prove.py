@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from strongroom import _core
 from strongroom._core import FRAME_LEN, HEADER_LEN, TRAILER_LEN, Cancel, Progress, Watch
-from strongroom.errors import SourceError, UsageError
+from strongroom.errors import DamagedError, SourceError, UsageError
 from strongroom.ops.open import read_header
 from strongroom.ops.source import open_source
 from strongroom.ops.threads import thread_limit
@@ -50,6 +50,8 @@ def prove(
         header = read_header(opened.fd, doing=doing)
         frames_len = opened.size - TRAILER_LEN
         frame_count = -(-(frames_len - HEADER_LEN) // FRAME_LEN)
+        if frame_count < 1:
+            raise DamagedError(f"{doing}: it is cut off, or not a regular file")
         if not 0 <= frame < frame_count:
             raise UsageError(f"{doing}: it has frames 0 to {frame_count - 1}")
         result, proof = _core.prove(
