@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from bench.corpora import MIB
 from bench.native import DEFAULT_LEN, TEXT_LEN, Kernels
 from bench.processes import put, say, spread
+from bench.quiet import undisturbed
 
 Speeds = Mapping[str, float]
 """GB/s of each kernel in one round."""
@@ -72,10 +74,11 @@ def measure(kernels: Kernels, rounds: int, seconds: float) -> list[dict[str, flo
         once = kernels.seconds(name, 1)
         again = kernels.seconds(name, 4) / 4 if once < seconds else once
         loops[name] = max(1, round(seconds / again))
-    return [
-        {
-            name: kernels.bytes_of(name) * count / kernels.seconds(name, count) / 1e9
-            for name, count in loops.items()
-        }
-        for _ in range(rounds)
-    ]
+    measured = []
+    for _ in range(rounds):
+        speeds = {}
+        for name, count in loops.items():
+            taken = undisturbed(partial(kernels.seconds, name, count))
+            speeds[name] = kernels.bytes_of(name) * count / taken / 1e9
+        measured.append(speeds)
+    return measured

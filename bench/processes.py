@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from bench import quiet
 from strongroom._core import build_info
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,8 +46,11 @@ class Case:
 
 
 def run(case: Case) -> Run:
-    """Time one run. Raises CalledProcessError."""
-    case.before()
+    """Time one run, undisturbed. Raises CalledProcessError."""
+    return quiet.undisturbed(lambda: _run(case), before=case.before)
+
+
+def _run(case: Case) -> Run:
     with Measured(case.command, stdout=subprocess.DEVNULL) as process:
         return process.run()
 
@@ -81,14 +85,19 @@ class Measured(AbstractContextManager["Measured"]):
 
 
 def interleave(cases: Sequence[Case], rounds: int) -> dict[str, list[Run]]:
-    """A B C, A B C, …: what drifts on this machine drifts for all. The first round warms up."""
-    runs: dict[str, list[Run]] = {case.name: [] for case in cases}
-    for turn in range(rounds + 1):
-        for case in cases:
-            measured = run(case)
+    """A B C, A B C, …: what drifts on this machine drifts for all. The first round warms up.
+    Ctrl-C ends it with the rounds that are complete, if there are any."""
+    complete: list[list[Run]] = []
+    try:
+        for turn in range(rounds + 1):
+            measured = [run(case) for case in cases]
             if turn > 0:
-                runs[case.name].append(measured)
-    return runs
+                complete.append(measured)
+            say(f"round {turn} of {rounds}")
+    except KeyboardInterrupt:
+        if not complete:
+            raise
+    return {case.name: [each[i] for each in complete] for i, case in enumerate(cases)}
 
 
 def summary(runs: Sequence[Run]) -> dict[str, float]:
@@ -109,7 +118,9 @@ def spread(values: Sequence[float]) -> tuple[float, float, float]:
 
 def put(bench: str, case: str, **figures: object) -> None:
     """A result: one JSON line on stdout."""
-    print(json.dumps({"bench": bench, "case": case, **figures, **machine()}), flush=True)
+    noise = {"disturbed": round(quiet.worst, 3), "stolen": round(quiet.stolen(), 3)}
+    line = {"bench": bench, "case": case, **figures, **noise, **machine()}
+    print(json.dumps(line), flush=True)
 
 
 def say(words: str) -> None:

@@ -13,10 +13,12 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from bench.corpora import CORPORA, MIB
 from bench.processes import Measured, Run, put, say, spread
+from bench.quiet import undisturbed
 from strongroom import RootKey
 
 NOISE_LEN = 64 * MIB
@@ -44,7 +46,8 @@ def main(arguments: Sequence[str]) -> int:
             for corpus, size in sizes:
                 data = noise if corpus == "media" else words
                 commands = [seal] if corpus == "media" else [seal, open_]
-                runs[corpus, size].append(chain(commands, data, size * MIB))
+                run = partial(chain, commands, data, size * MIB)
+                runs[corpus, size].append(undisturbed(run))
     for (corpus, size), each in runs.items():
         _report(corpus, size, each)
     return 0
