@@ -27,7 +27,6 @@ _VERSION = 1
 _HEAD = struct.Struct(">8sHBBI16s32sQ")
 _DIGEST_LEN = 32
 _PASSWORD_BODY_LEN = 120
-_CREATED_MAX = 2**40
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +65,9 @@ def parse_slot(stored: bytes, *, doing: str) -> Slot:
         raise DamagedError(f"{doing}: it is no slot, or it is damaged")
     _, version, kind, zero, length, slot_id, repo_id, created = _HEAD.unpack_from(content)
     if version != _VERSION:
-        raise UnsupportedError(f"{doing}: slot version {version}")
+        raise UnsupportedError(f"{doing}: it has version {version}")
     body = content[_HEAD.size :]
-    if zero != 0 or length != len(body) or created >= _CREATED_MAX:
+    if zero != 0 or length != len(body):
         raise DamagedError(f"{doing}: its fields contradict each other")
     slot = Slot(slot_id=slot_id, repo_id=repo_id, kind=kind, created=created, body=body)
     if kind == SLOT_PASSWORD:
