@@ -132,7 +132,10 @@ class LocalStore:
                 raise DamagedError(f"reading {name}: it is not a regular file") from None
             raise SourceError(f"reading {path}: {error.strerror}") from None
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            kind = os.fstat(fd).st_mode
+            if stat.S_ISDIR(kind):
+                raise ObjectMissingError(f"reading {name}: it is missing")
+            if not stat.S_ISREG(kind):
                 raise DamagedError(f"reading {name}: it is not a regular file")
             yield fd
         except OSError as error:
