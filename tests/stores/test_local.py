@@ -133,7 +133,7 @@ def test_every_name_is_synced_with_its_folder(
     real = os.fsync
 
     def seen(fd: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{fd}").removeprefix(f"{tmp_path}"))
+        synced.append(str(Path(f"/proc/self/fd/{fd}").readlink()).removeprefix(f"{tmp_path}"))
         real(fd)
 
     monkeypatch.setattr(os, "fsync", seen)
@@ -210,9 +210,7 @@ def test_a_path_or_a_file_url_names_a_folder(url: str, folder: str) -> None:
     assert open_store(url).folder == Path(folder)
 
 
-def test_a_relative_path_is_made_absolute(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert open_store("repo").folder == tmp_path / "repo"
     assert open_store("repo").url == f"{tmp_path}/repo"
@@ -220,7 +218,16 @@ def test_a_relative_path_is_made_absolute(
 
 @pytest.mark.parametrize(
     "url",
-    ["", "s3://bucket", "http://x/y", "file://host/x", "file:///x?y", "file:///x#y", "file://", "a\0"],
+    [
+        "",
+        "s3://bucket",
+        "http://x/y",
+        "file://host/x",
+        "file:///x?y",
+        "file:///x#y",
+        "file://",
+        "a\0",
+    ],
 )
 def test_other_names_are_refused(url: str) -> None:
     with pytest.raises(UsageError):
