@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 WAKE_MS = 100
 TYPE_STREAM = 1
+TYPE_DATA = 2
+TYPE_MANIFEST = 3
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called from the calling thread with bytes read and bytes written so far."""
@@ -71,6 +73,8 @@ class SealOptions:
     pad: bool
     threads: int = 0
     """At most this many; 0: as many as there are processors."""
+    type: int = TYPE_STREAM
+    """Or TYPE_MANIFEST."""
 
 
 def _free_job(holder: Any) -> None:
@@ -152,7 +156,7 @@ def seal(
     doing: str,
     watch: Watch = UNWATCHED,
 ) -> Result:
-    """Seal source into target as one stream segment.
+    """Seal source into target as one segment.
 
     Raises SourceError, TargetError, LimitError; a target that failed holds nothing of use.
     """
@@ -166,7 +170,7 @@ def start_seal(options: SealOptions, source: Endpoint, target: Endpoint, *, doin
     given = ffi.new(
         "srm_seal_options *",
         {
-            "type": TYPE_STREAM,
+            "type": options.type,
             "level": options.level,
             "pad": options.pad,
             "threads": options.threads,
