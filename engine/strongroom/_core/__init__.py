@@ -8,13 +8,13 @@ from strongroom._core.constants import (
     LEVEL_MAX,
     THREADS_MAX,
     TRAILER_LEN,
+    TYPE_DATA,
+    TYPE_MANIFEST,
+    TYPE_STREAM,
 )
 from strongroom._core.endpoints import Endpoint
 from strongroom._core.headers import Header, parse_header
 from strongroom._core.jobs import (
-    TYPE_DATA,
-    TYPE_MANIFEST,
-    TYPE_STREAM,
     UNWATCHED,
     Cancel,
     Job,

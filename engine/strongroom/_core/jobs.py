@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from strongroom._core.constants import TYPE_STREAM
 from strongroom._core.endpoints import Endpoint, sink_of, source_of
 from strongroom._core.failures import check, failure_error
 from strongroom._core.headers import Header
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 WAKE_MS = 100
-TYPE_STREAM = 1
-TYPE_DATA = 2
-TYPE_MANIFEST = 3
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called from the calling thread with bytes read and bytes written so far."""
@@ -74,7 +72,7 @@ class SealOptions:
     threads: int = 0
     """At most this many; 0: as many as there are processors."""
     type: int = TYPE_STREAM
-    """Or TYPE_MANIFEST."""
+    """Or TYPE_MANIFEST, which is laid out alike."""
 
 
 def _free_job(holder: Any) -> None:
@@ -156,7 +154,7 @@ def seal(
     doing: str,
     watch: Watch = UNWATCHED,
 ) -> Result:
-    """Seal source into target as one segment.
+    """Seal source into target as one stream segment.
 
     Raises SourceError, TargetError, LimitError; a target that failed holds nothing of use.
     """

@@ -79,20 +79,12 @@ class TableFolder:
         self.remove(t for t in tables if t not in good or (t.end.seq <= reached and t not in chain))
         return chain
 
-    def add(self, save: Callable[[Path], None]) -> Path | None:
-        """Let save write a table, which gets its name once it is whole; None if it cannot be
-        kept, which costs time but nothing else."""
-        partial = self.folder / f"{secrets.token_hex(16)}.partial"
-        try:
+    def add(self, save: Callable[[Path], None]) -> None:
+        """Let save write a table under a new name. If it cannot be kept, that costs time but
+        nothing else."""
+        with suppress(OSError, StrongroomError):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            save(partial)
-            _sync(partial)
-            return partial.rename(partial.with_suffix(_SUFFIX))
-        except (OSError, StrongroomError):
-            return None
-        finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
+            save(self.folder / (secrets.token_hex(16) + _SUFFIX))
 
     def remove(self, tables: Iterable[Table]) -> None:
         """Forget tables. Those who have them open keep them."""
@@ -125,12 +117,3 @@ class TableFolder:
 def _remove(path: Path) -> None:
     with suppress(OSError):
         path.unlink()
-
-
-def _sync(path: Path) -> None:
-    """A table that a crash left half on disk would be believed."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
