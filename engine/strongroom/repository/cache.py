@@ -6,7 +6,6 @@ that follow each other from the beginning of the log make up the index.
 
 from __future__ import annotations
 
-import os
 import secrets
 import struct
 from collections.abc import Callable, Iterable

@@ -40,9 +40,11 @@ def _show(slot: Slot, console: Console) -> None:
     kind = "password" if slot.kind == SLOT_PASSWORD else f"unknown ({slot.kind})"
     created = _date(slot.created)
     kdf = slot.kdf
-    cost = {} if kdf is None else {
-        "memory_kib": kdf.memory_kib, "passes": kdf.passes, "lanes": kdf.lanes
-    }
+    cost = (
+        {}
+        if kdf is None
+        else {"memory_kib": kdf.memory_kib, "passes": kdf.passes, "lanes": kdf.lanes}
+    )
     if console.as_json:
         console.emit(slot=slot.slot_id.hex(), kind=kind, created=created, **cost)
     else:

@@ -31,9 +31,7 @@ def command(
     doing = f"showing the key of {store.url}"
     unlocked = unlock(store, secret.credential(console, confirm=False, piped=False), doing=doing)
     root = unlocked.root
-    written = recovery.write_files(
-        root, repository=store.url, repo_id=unlocked.config.repo_id
-    )
+    written = recovery.write_files(root, repository=store.url, repo_id=unlocked.config.repo_id)
     for path in written:
         console.say(f"{path}: keep it where others cannot read it")
     if console.as_json:
