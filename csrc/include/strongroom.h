@@ -184,6 +184,10 @@ SRM_MUST_USE srm_status srm_prove_start(
 /* The proof that a job which ended well has made, at most SRM_PROOF_LEN_MAX bytes. */
 SRM_MUST_USE srm_status srm_job_proof(srm_job *job, uint8_t proof[848], size_t *proof_len);
 
+/* The ids of chunks that a job which ended well has to tell, 32 bytes each; good until the job is
+ * freed. */
+SRM_MUST_USE srm_status srm_job_ids(srm_job *job, const uint8_t **ids, uint64_t *count);
+
 /* Does the proof lead from a frame, len stored bytes, to a segment root? SRM_EDAMAGED: no;
  * SRM_EUNSUPPORTED: it is of a kind not known here. Any thread. */
 SRM_MUST_USE srm_status srm_proof_check(const uint8_t *proof, size_t proof_len,
@@ -361,9 +365,6 @@ SRM_MUST_USE srm_status srm_session_stream_start(
 
 /* Close all segments. Nothing can be taken in after that. */
 SRM_MUST_USE srm_status srm_session_finish_start(srm_session *session, srm_job **out);
-
-/* The ids that a job which ended well has made, 32 bytes each; good until the job is freed. */
-SRM_MUST_USE srm_status srm_job_ids(srm_job *job, const uint8_t **ids, uint64_t *count);
 
 /* Up to cap segments that are complete and were not taken before, *count of them. Also while a
  * job runs. */
