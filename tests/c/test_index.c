@@ -34,7 +34,7 @@ static srm_index *new_index(void) {
     return x;
 }
 
-static uint32_t segment(srm_index *x, uint64_t number) {
+static uint32_t named(srm_index *x, uint64_t number) {
     uint32_t given;
     uint8_t id[16];
     CHECK_STATUS(SRM_OK, srm_index_segment(x, id_of(number ^ 0xabcdef00), &given));
@@ -44,7 +44,8 @@ static uint32_t segment(srm_index *x, uint64_t number) {
 }
 
 static void put(srm_index *x, uint64_t number, uint32_t in) {
-    srm_location at = {.segment = in, .off = (uint32_t)number * 7, .stored_len = 1 + number % 1000};
+    srm_location at = {
+        .segment = in, .off = (uint32_t)number * 7, .stored_len = 1 + (uint32_t)number % 1000};
     CHECK_STATUS(SRM_OK, srm_index_put(x, id_of(number), &at));
 }
 
@@ -88,9 +89,9 @@ static srm_index *reopened(int fd) {
 
 static void what_was_put_is_found_and_nothing_else(void) {
     srm_index *x = new_index();
-    uint32_t a = segment(x, 1);
-    uint32_t b = segment(x, 2);
-    CHECK(a != b && segment(x, 1) == a && srm_index_segment_count(x) == 2);
+    uint32_t a = named(x, 1);
+    uint32_t b = named(x, 2);
+    CHECK(a != b && named(x, 1) == a && srm_index_segment_count(x) == 2);
     for (uint32_t i = 0; i < MANY; i++)
         put(x, i, i % 3 == 0 ? a : b);
     for (uint32_t i = 0; i < MANY; i++)
@@ -106,7 +107,7 @@ static void what_was_put_is_found_and_nothing_else(void) {
 static void impossible_places_are_refused(void) {
     srm_index *x = new_index();
     uint8_t id[16];
-    uint32_t a = segment(x, 1);
+    uint32_t a = named(x, 1);
     const srm_location wrong[] = {{.segment = a + 1, .stored_len = 1}, {.segment = a},
         {.segment = a, .stored_len = SRM_CHUNK_LEN + 1}, {.segment = UINT32_MAX, .stored_len = 1},
         {.segment = UINT32_MAX - 1, .stored_len = 1}};
@@ -121,7 +122,7 @@ static void impossible_places_are_refused(void) {
 static void a_saved_table_finds_the_same(void) {
     srm_index *x = new_index();
     for (uint32_t i = 0; i < MANY; i++)
-        put(x, i, segment(x, i % 5));
+        put(x, i, named(x, i % 5));
     int fd = saved(x, false);
     srm_index_free(x);
     struct stat info;
@@ -129,7 +130,7 @@ static void a_saved_table_finds_the_same(void) {
     x = reopened(fd);
     CHECK(srm_index_count(x) == MANY && srm_index_segment_count(x) == 5);
     for (uint32_t i = 0; i < MANY; i++)
-        CHECK(is_at(x, i, segment(x, i % 5)) && !is_known(x, i + MANY));
+        CHECK(is_at(x, i, named(x, i % 5)) && !is_known(x, i + MANY));
     srm_index_free(x);
 }
 
@@ -146,7 +147,7 @@ static void an_empty_index_is_saved_too(void) {
 static void crowded_ids_are_found_too(void) {
     srm_index *x = new_index();
     uint8_t id[SRM_DIGEST_LEN];
-    srm_location at = {.segment = segment(x, 1), .stored_len = 5};
+    srm_location at = {.segment = named(x, 1), .stored_len = 5};
     for (unsigned pass = 0; pass < 2; pass++) {
         for (uint32_t i = 0; i < 600; i++) {
             memset(id, i % 2 == 0 ? 0xff : 0, sizeof id);
@@ -164,15 +165,15 @@ static void crowded_ids_are_found_too(void) {
 
 static void newer_tables_and_memory_overrule_older_ones(void) {
     srm_index *x = new_index();
-    uint32_t a = segment(x, 1);
+    uint32_t a = named(x, 1);
     for (uint32_t i = 0; i < 100; i++)
         put(x, i, a);
     int first = saved(x, false);
     srm_index_free(x);
 
     x = reopened(dup(first));
-    a = segment(x, 1);
-    uint32_t b = segment(x, 2);
+    a = named(x, 1);
+    uint32_t b = named(x, 2);
     put(x, 1, b);
     CHECK_STATUS(SRM_OK, srm_index_remove(x, id_of(2)));
     put(x, 200, b);
@@ -185,8 +186,8 @@ static void newer_tables_and_memory_overrule_older_ones(void) {
         x = reopened(merged ? both : dup(first));
         if (!merged)
             add(x, second);
-        a = segment(x, 1);
-        b = segment(x, 2);
+        a = named(x, 1);
+        b = named(x, 2);
         CHECK(is_at(x, 0, a) && is_at(x, 1, b) && !is_known(x, 2) && is_at(x, 200, b));
         CHECK(srm_index_segment_count(x) == 2);
         put(x, 2, b);
@@ -195,7 +196,7 @@ static void newer_tables_and_memory_overrule_older_ones(void) {
         srm_index_free(x);
         x = reopened(again);
         CHECK(srm_index_count(x) == 101);
-        CHECK(is_at(x, 2, segment(x, 2)) && is_at(x, 1, segment(x, 2)));
+        CHECK(is_at(x, 2, named(x, 2)) && is_at(x, 1, named(x, 2)));
         srm_index_free(x);
     }
     CHECK(close(first) == 0);
@@ -204,14 +205,14 @@ static void newer_tables_and_memory_overrule_older_ones(void) {
 static void chunks_of_dropped_segments_are_gone(void) {
     uint8_t id[16];
     srm_index *x = new_index();
-    uint32_t a = segment(x, 1);
-    uint32_t b = segment(x, 2);
+    uint32_t a = named(x, 1);
+    uint32_t b = named(x, 2);
     for (uint32_t i = 0; i < 100; i++)
         put(x, i, i % 2 == 0 ? a : b);
     srm_index_drop_segment(x, a);
     CHECK(!is_known(x, 0) && is_at(x, 1, b));
     CHECK_STATUS(SRM_ENOTFOUND, srm_index_segment_id(x, a, id));
-    uint32_t new_a = segment(x, 1);
+    uint32_t new_a = named(x, 1);
     CHECK(new_a != a && !is_known(x, 0));
     put(x, 0, new_a);
     CHECK(is_at(x, 0, new_a));
@@ -219,11 +220,11 @@ static void chunks_of_dropped_segments_are_gone(void) {
     srm_index_free(x);
     x = reopened(fd);
     CHECK(srm_index_count(x) == 51 && srm_index_segment_count(x) == 2);
-    srm_index_drop_segment(x, segment(x, 2));
+    srm_index_drop_segment(x, named(x, 2));
     CHECK(is_known(x, 0) && !is_known(x, 1));
-    put(x, 0, segment(x, 3));
-    srm_index_drop_segment(x, segment(x, 3));
-    CHECK(is_at(x, 0, segment(x, 1))); /* as the table says */
+    put(x, 0, named(x, 3));
+    srm_index_drop_segment(x, named(x, 3));
+    CHECK(is_at(x, 0, named(x, 1))); /* as the table says */
     srm_index_free(x);
 }
 
@@ -231,18 +232,18 @@ static void chunks_of_dropped_segments_are_gone(void) {
 static void what_was_removed_stays_away(void) {
     srm_index *x = new_index();
     bool mine;
-    put(x, 1, segment(x, 1));
+    put(x, 1, named(x, 1));
     add(x, saved(x, false));
     CHECK_STATUS(SRM_OK, srm_index_remove(x, id_of(1)));
     CHECK_STATUS(SRM_OK, index_claim(x, id_of(1), &mine));
     CHECK(mine && !is_known(x, 1));
-    put(x, 1, segment(x, 2));
-    CHECK(is_at(x, 1, segment(x, 2)));
-    srm_index_drop_segment(x, segment(x, 2));
+    put(x, 1, named(x, 2));
+    CHECK(is_at(x, 1, named(x, 2)));
+    srm_index_drop_segment(x, named(x, 2));
     CHECK(!is_known(x, 1));
     for (int fresh_only = 0; fresh_only < 2; fresh_only++) {
         srm_index *y = new_index();
-        put(y, 1, segment(y, 1));
+        put(y, 1, named(y, 1));
         srm_index *z = reopened(saved(y, false));
         srm_index_free(y);
         add(z, saved(x, fresh_only != 0));
@@ -255,7 +256,7 @@ static void what_was_removed_stays_away(void) {
 static void a_chunk_is_claimed_once(void) {
     srm_index *x = new_index();
     bool mine;
-    put(x, 1, segment(x, 1));
+    put(x, 1, named(x, 1));
     add(x, saved(x, false));
     CHECK_STATUS(SRM_OK, index_claim(x, id_of(1), &mine));
     CHECK(!mine);
@@ -266,8 +267,8 @@ static void a_chunk_is_claimed_once(void) {
     CHECK_STATUS(SRM_OK, srm_index_remove(x, id_of(2))); /* given up */
     CHECK_STATUS(SRM_OK, index_claim(x, id_of(2), &mine));
     CHECK(mine);
-    put(x, 2, segment(x, 1));
-    CHECK(is_at(x, 2, segment(x, 1)));
+    put(x, 2, named(x, 1));
+    CHECK(is_at(x, 2, named(x, 1)));
     CHECK_STATUS(SRM_OK, index_claim(x, id_of(2), &mine));
     CHECK(!mine);
     CHECK_STATUS(SRM_OK, index_claim(x, id_of(3), &mine));
@@ -282,7 +283,7 @@ static void a_chunk_is_claimed_once(void) {
 static int good_table(uint32_t count) {
     srm_index *x = new_index();
     for (uint32_t i = 0; i < count; i++)
-        put(x, i, segment(x, i % 300));
+        put(x, i, named(x, i % 300));
     int fd = saved(x, false);
     srm_index_free(x);
     return fd;
@@ -386,7 +387,7 @@ static void spoiled_pages_only_lose_entries(void) {
         srm_index *x = reopened(fd);
         for (uint32_t i = 0; i < MANY; i++) {
             CHECK(!is_known(x, i + MANY));
-            found += is_at(x, i, segment(x, i % 300));
+            found += is_at(x, i, named(x, i % 300));
         }
         CHECK(found > MANY / 2 && found < MANY);
         int again = saved(x, false);
@@ -415,12 +416,12 @@ static void *claim_and_find(void *argument) {
         CHECK_STATUS(SRM_OK, index_claim(h->x, id_of(number), &mine));
         if (mine) {
             h->claimed++;
-            put(h->x, number, segment(h->x, number % 3000));
+            put(h->x, number, named(h->x, number % 3000));
         }
         if (i % 8 == 0 && is_known(h->x, number))
-            CHECK(is_at(h->x, number, segment(h->x, number % 3000)));
+            CHECK(is_at(h->x, number, named(h->x, number % 3000)));
         if (i % 1024 == 0)
-            srm_index_drop_segment(h->x, segment(h->x, 5000 + i));
+            srm_index_drop_segment(h->x, named(h->x, 5000 + i));
     }
     return NULL;
 }
@@ -430,7 +431,7 @@ static void threads_claim_each_chunk_once(void) {
     unsigned claimed = 0;
     srm_index *x = new_index();
     for (uint32_t i = 0; i < MANY; i += 10)
-        put(x, i, segment(x, i % 3000));
+        put(x, i, named(x, i % 3000));
     add(x, saved(x, false));
     srm_index *y = reopened(saved(x, false));
     srm_index_free(x);
@@ -444,7 +445,7 @@ static void threads_claim_each_chunk_once(void) {
     }
     CHECK(claimed == MANY - MANY / 10);
     for (uint32_t i = 0; i < MANY; i++)
-        CHECK(is_at(y, i, segment(y, i % 3000)));
+        CHECK(is_at(y, i, named(y, i % 3000)));
     srm_index_free(y);
 }
 
