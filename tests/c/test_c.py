@@ -16,8 +16,11 @@ from .toolchain import ROOT, SANITIZED, STRICT, Compiler
 HERE = Path(__file__).parent
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
-SHARED = [HERE / "support.c", HERE / "passes.c"]
-LINK = {"test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"]}
+SHARED = [HERE / "support.c", HERE / "passes.c", HERE / "spool.c"]
+LINK = {
+    "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
+    "test_session": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],
+}
 SECONDS = 300  # a hang, not a measure of speed
 
 # ThreadSanitizer, and a ledger that ends the program when a nonce comes twice.
@@ -64,9 +67,11 @@ def test_program_holds(compiler: Compiler, name: str) -> None:
 
 
 @pytest.mark.xdist_group("c-threads")
-@pytest.mark.parametrize("name", ["test_threads", "test_faults", "test_job", "test_index"])
+@pytest.mark.parametrize(
+    "name", ["test_threads", "test_faults", "test_job", "test_index", "test_session"]
+)
 def test_threads_do_not_race_and_repeat_no_nonce(name: str) -> None:
-    program = WATCHED.program(name, [HERE / f"{name}.c", *SHARED])
+    program = WATCHED.program(name, [HERE / f"{name}.c", *SHARED], link=LINK.get(name, []))
     done = toolchain.run(program, seconds=SECONDS)
     assert done.returncode == 0, done.stderr[-8000:]
     assert done.stdout.endswith("facts hold\n")
