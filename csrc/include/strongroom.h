@@ -35,7 +35,8 @@ typedef enum srm_status {
     SRM_EAUTH = 10,        /* stored bytes fail their tag, MAC or commitment */
     SRM_EUNSUPPORTED = 11, /* unknown version, suite, type, flag or envelope */
     SRM_ELIMIT = 12,       /* longer than a segment or the given memory can hold */
-    SRM_ECHANGED = 13      /* the input became shorter while it was read */
+    SRM_ECHANGED = 13,     /* the input became shorter while it was read */
+    SRM_ENOTFOUND = 14     /* nothing of that name is known */
 } srm_status;
 
 /* Where in a segment something failed. */
@@ -98,7 +99,7 @@ typedef struct srm_envelope {
 typedef struct srm_header_info {
     uint32_t version;
     uint32_t suite;
-    uint32_t type; /* 1 stream */
+    uint32_t type; /* 1 stream, 2 data, 3 manifest */
     uint8_t repo_id[32];
     uint8_t session_id[16];
     uint32_t envelope_count;
@@ -128,7 +129,7 @@ typedef struct srm_sink {
 } srm_sink;
 
 typedef struct srm_seal_options {
-    uint32_t type;    /* 1 stream */
+    uint32_t type;    /* 1 stream or 3 manifest: laid out alike */
     int32_t level;    /* 0 (raw) to SRM_LEVEL_MAX */
     int32_t pad;      /* 1: hide the length (Padme); 0: pad to 4096 only */
     uint32_t threads; /* 0: as many as there are processors */
@@ -163,13 +164,14 @@ typedef struct srm_job srm_job;
 SRM_MUST_USE srm_status srm_seal_start(
     const srm_seal_options *options, srm_source source, srm_sink sink, srm_job **out);
 
-/* Open a stream: header is its first 4096 bytes, source what follows them. Plaintext reaches the
- * sink frame by frame, each after its tag verified: only SRM_OK means it is complete.
+/* Open a stream or a manifest: header is its first 4096 bytes, source what follows them.
+ * Plaintext reaches the sink frame by frame, each after its tag verified: only SRM_OK means it is
+ * complete. Which of the two it is srm_header_parse tells. SRM_EUNSUPPORTED: it is neither.
  * SRM_EAUTH at SRM_AT_HEADER: session_key is not this segment's, or the header was altered. */
 SRM_MUST_USE srm_status srm_open_start(const uint8_t header[4096], const uint8_t session_key[32],
     srm_source source, srm_sink sink, uint32_t threads, srm_job **out);
 
-/* Recompute the Merkle root of a stream without a key and hold it against its trailer. */
+/* Recompute the Merkle root of a segment without a key and hold it against its trailer. */
 SRM_MUST_USE srm_status srm_scrub_start(
     const uint8_t header[4096], srm_source source, uint32_t threads, srm_job **out);
 
@@ -205,7 +207,7 @@ void srm_job_free(srm_job *job);
 
 /* ---- Reading at any place ------------------------------------------------------------------ */
 
-/* A stream in a regular file or in memory, read wherever it is wanted. Exactly the frames that
+/* A stream or manifest in a regular file or in memory, read wherever it is wanted. Exactly the frames that
  * are asked for are read, and verified before any byte of them comes out; the segment root is
  * not checked. One thread at a time. */
 typedef struct srm_view srm_view;

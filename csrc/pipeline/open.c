@@ -339,7 +339,7 @@ srm_status stream_open(const uint8_t header[SRM_HEADER_LEN], const uint8_t sessi
     memcpy(w->header, header, SRM_HEADER_LEN);
     w->source = source;
     w->threads = threads;
-    srm_status status = header_unlock(header, session_key, &w->keys);
+    srm_status status = header_unlock_stream(header, session_key, &w->keys);
     if (status == SRM_OK)
         status = job_start(open_body, open_release, w, out);
     if (status != SRM_OK)
