@@ -17,18 +17,16 @@ static srm_status visit(each *e, reader *r, uint64_t number) {
     opened_segment s;
     srm_failure failure;
     status->status = SRM_OK;
-    srm_status opened =
-        segments_open(e->segments, e->ids + number * SEGMENT_ID_LEN, &s, &failure);
+    srm_status opened = segments_open(e->segments, e->ids + number * SEGMENT_ID_LEN, &s, &failure);
     if (opened != SRM_OK) {
         each_note(status, &failure);
         return concerns_one(opened) ? SRM_OK : opened;
     }
     status->length = s.length;
     if (!s.whole)
-        each_note(status,
-            &(srm_failure){.status = SRM_EDAMAGED,
-                .place = SRM_AT_TRAILER,
-                .frame = s.layout.frame_count - 1});
+        each_note(status, &(srm_failure){.status = SRM_EDAMAGED,
+                              .place = SRM_AT_TRAILER,
+                              .frame = s.layout.frame_count - 1});
     srm_status result = e->visit(e, r, &s, number, status);
     opened_segment_close(&s);
     if (result != SRM_OK)

@@ -12,7 +12,8 @@ typedef struct each each;
 typedef srm_status (*each_visit)(
     each *e, reader *r, const opened_segment *s, uint64_t number, srm_segment_status *status);
 
-/* The first member of the work, which is allocated with malloc and of which it becomes the owner. */
+/* The first member of the work, which is allocated with malloc and of which it becomes the owner.
+ */
 struct each {
     segments *segments;
     const uint8_t *ids; /* SEGMENT_ID_LEN bytes each */

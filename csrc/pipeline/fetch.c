@@ -75,8 +75,7 @@ static void write_chunk(
         if (os_error != 0)
             (void)failed(&failure, SRM_EIO, SRM_AT_OUTPUT, os_error);
         else
-            atomic_fetch_add_explicit(
-                &w->control->bytes_out, want->raw_len, memory_order_relaxed);
+            atomic_fetch_add_explicit(&w->control->bytes_out, want->raw_len, memory_order_relaxed);
     }
     settle(want, &failure);
 }
@@ -146,8 +145,7 @@ static bool do_next(void *work, unsigned number) {
     const size_t to = stretch_end(w, from);
     w->next = to;
     crew_leave(&w->crew);
-    srm_status status =
-        fetch_stretch(w, &w->workers[number], w->placed + from, w->placed + to);
+    srm_status status = fetch_stretch(w, &w->workers[number], w->placed + from, w->placed + to);
     crew_enter(&w->crew);
     crew_stop(&w->crew, status);
     return true;

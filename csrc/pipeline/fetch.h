@@ -6,7 +6,7 @@
 #include "pipeline/segments.h"
 #include "pipeline/target.h"
 
-SRM_MUST_USE srm_status fetch_start(segments *g, chunk_index *index, srm_want *wants, uint64_t count,
-    target to, uint32_t threads, srm_job **out);
+SRM_MUST_USE srm_status fetch_start(segments *g, chunk_index *index, srm_want *wants,
+    uint64_t count, target to, uint32_t threads, srm_job **out);
 
 #endif

@@ -35,10 +35,9 @@ static srm_status load_one(
     } else {
         found = data_directory(r->plain, r->plain_len, &s->layout, &entries, &status->chunks);
         if (concerns_one(found))
-            each_note(status,
-                &(srm_failure){.status = (int32_t)found,
-                    .place = SRM_AT_DIRECTORY,
-                    .frame = s->layout.frame_count - 1});
+            each_note(status, &(srm_failure){.status = (int32_t)found,
+                                  .place = SRM_AT_DIRECTORY,
+                                  .frame = s->layout.frame_count - 1});
     }
     if (found == SRM_OK || concerns_one(found)) {
         srm_status numbered = index_segment(w->index, s->id, &segment);
@@ -48,8 +47,8 @@ static srm_status load_one(
     if (found == SRM_OK)
         found = put_entries(w->index, segment, entries, status->chunks);
     else if (concerns_one(found))
-        found = recover_chunks(
-            r, segments_chunk_key(e->segments), w->index, segment, &status->chunks);
+        found =
+            recover_chunks(r, segments_chunk_key(e->segments), w->index, segment, &status->chunks);
     free(entries);
     return found;
 }

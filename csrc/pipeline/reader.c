@@ -34,8 +34,8 @@ void reader_turn(reader *r, const opened_segment *s, const segment_keys *keys, u
 }
 
 static srm_status fail(reader *r, srm_status status, srm_place place) {
-    r->failure = (srm_failure){
-        .status = (int32_t)status, .place = (int32_t)place, .frame = r->frame};
+    r->failure =
+        (srm_failure){.status = (int32_t)status, .place = (int32_t)place, .frame = r->frame};
     return status;
 }
 
@@ -50,8 +50,8 @@ static srm_status open_frame(reader *r, uint64_t index) {
         return fail(r, SRM_EDAMAGED, SRM_AT_RECORD);
     if (len == 0)
         return fail(r, SRM_EDAMAGED, SRM_AT_FRAME);
-    srm_status status = opened_segment_read(
-        s, SRM_HEADER_LEN + index * SRM_FRAME_LEN, r->plain, len, &r->failure);
+    srm_status status =
+        opened_segment_read(s, SRM_HEADER_LEN + index * SRM_FRAME_LEN, r->plain, len, &r->failure);
     if (status != SRM_OK)
         return status;
     atomic_fetch_add_explicit(&r->control->bytes_in, len, memory_order_relaxed);

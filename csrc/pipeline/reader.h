@@ -12,9 +12,9 @@ typedef struct reader {
     job_control *control;
     const opened_segment *segment;
     const segment_keys *keys;
-    uint8_t *digests; /* 32 bytes for each frame, filled as they are opened; or NULL */
-    uint64_t frame;   /* in hand, or READER_NONE */
-    srm_failure failure; /* of the frame or chunk asked for last */
+    uint8_t *digests;          /* 32 bytes for each frame, filled as they are opened; or NULL */
+    uint64_t frame;            /* in hand, or READER_NONE */
+    srm_failure failure;       /* of the frame or chunk asked for last */
     srm_failure frame_failure; /* of the frame in hand */
     size_t plain_len;
     uint8_t *plain;  /* SRM_FRAME_LEN bytes */

@@ -38,8 +38,8 @@ struct srm_segments {
 };
 
 srm_status failed(srm_failure *failure, srm_status status, srm_place place, int os_error) {
-    *failure = (srm_failure){
-        .status = (int32_t)status, .place = (int32_t)place, .os_error = os_error};
+    *failure =
+        (srm_failure){.status = (int32_t)status, .place = (int32_t)place, .os_error = os_error};
     return status;
 }
 
@@ -119,8 +119,8 @@ static srm_status unlock(const segments *g, opened_segment *s, srm_failure *fail
     if (status != SRM_OK)
         return status;
     status = header_parse(s->header, &info);
-    if (status == SRM_OK && (info.type != SEGMENT_DATA ||
-                                memcmp(info.repo_id, g->repo_id, sizeof info.repo_id) != 0))
+    if (status == SRM_OK &&
+        (info.type != SEGMENT_DATA || memcmp(info.repo_id, g->repo_id, sizeof info.repo_id) != 0))
         status = SRM_EDAMAGED;
     if (status == SRM_OK)
         status = owner_open(s->header, g->wrap_key, session_key);
@@ -130,18 +130,11 @@ static srm_status unlock(const segments *g, opened_segment *s, srm_failure *fail
     return status == SRM_OK ? SRM_OK : failed(failure, status, SRM_AT_HEADER, 0);
 }
 
-/* The trailer's claim, held against the file's length. */
-static bool trailer_fits(const opened_segment *s, layout *out) {
-    const uint8_t *at = s->trailer + SRM_HEADER_LEN + SRM_DIGEST_LEN;
-    const layout l = {.frame_count = load_be32(at), .last_len = load_be32(at + 4)};
-    if (!trailer_has_magic(s->trailer) || l.frame_count < 1 || l.frame_count > DATA_FRAMES_MAX + 1)
-        return false;
-    if (l.last_len < LAST_FRAME_UNIT || l.last_len > SRM_FRAME_LEN ||
-        (l.last_len & (l.last_len - 1)) != 0)
-        return false;
-    *out = l;
-    return load_be64(at + 8) == layout_trailer_off(&l) &&
-           s->length == layout_trailer_off(&l) + l.frame_count * SRM_DIGEST_LEN + SRM_TRAILER_LEN;
+/* Does what is at the end claim the layout that the file's length makes? */
+static bool trailer_fits(const uint8_t trailer[SRM_TRAILER_LEN], const layout *l) {
+    const uint8_t *at = trailer + SRM_HEADER_LEN + SRM_DIGEST_LEN;
+    return trailer_has_magic(trailer) && load_be32(at) == l->frame_count &&
+           load_be32(at + 4) == l->last_len && load_be64(at + 8) == layout_trailer_off(l);
 }
 
 /* Which frame is the last can be seen from its tag alone. */
@@ -172,21 +165,21 @@ static srm_status find_last(opened_segment *s, srm_failure *failure) {
     s->layout = (layout){.frame_count = full_count + 1};
     for (uint64_t left = full_count + 1; left > 0 && !found && status == SRM_OK; left--)
         for (uint32_t len = LAST_FRAME_UNIT; len <= SRM_FRAME_LEN && !found && status == SRM_OK;
-             len *= 2)
+            len *= 2)
             status = try_last(s, left - 1, len, buffer, &found, failure);
     wipe_free(buffer, SRM_FRAME_LEN);
     return status == SRM_OK ? SRM_OK : failed(failure, status, SRM_AT_FRAME, 0);
 }
 
 static srm_status find_layout(opened_segment *s, srm_failure *failure) {
-    const size_t least = SRM_HEADER_LEN + LAST_FRAME_UNIT + SRM_DIGEST_LEN + SRM_TRAILER_LEN;
-    srm_status status = SRM_OK;
-    if (s->length >= least)
-        status = opened_segment_read(
-            s, s->length - SRM_TRAILER_LEN, s->trailer, SRM_TRAILER_LEN, failure);
+    uint8_t trailer[SRM_TRAILER_LEN];
+    if (layout_of_data(s->length - SRM_HEADER_LEN, &s->layout) != SRM_OK)
+        return find_last(s, failure);
+    srm_status status =
+        opened_segment_read(s, s->length - SRM_TRAILER_LEN, trailer, SRM_TRAILER_LEN, failure);
     if (status != SRM_OK)
         return status;
-    s->whole = s->length >= least && trailer_fits(s, &s->layout);
+    s->whole = trailer_fits(trailer, &s->layout);
     return s->whole ? SRM_OK : find_last(s, failure);
 }
 

@@ -3,6 +3,7 @@
 #define PIPELINE_SEGMENTS_H
 
 #include "segment/data.h"
+#include "segment/header.h"
 
 #define SEGMENT_ID_LEN 16
 
@@ -15,7 +16,6 @@ typedef struct opened_segment {
     layout layout;   /* where not whole, what could be found; last_len 0: the last frame is lost */
     segment_keys keys;
     uint8_t header[SRM_HEADER_LEN];
-    uint8_t trailer[SRM_TRAILER_LEN]; /* its fixed part, if whole */
 } opened_segment;
 
 typedef struct srm_segments segments;
@@ -30,8 +30,8 @@ const uint8_t *segments_chunk_key(const segments *g);
 
 /* Open a segment as it is now. A trailer that is missing or damaged is no failure; the last frame
  * is then looked for. SRM_ENOTFOUND: no such file. The caller closes *out. Any thread. */
-SRM_MUST_USE srm_status segments_open(const segments *g, const uint8_t id[SEGMENT_ID_LEN],
-    opened_segment *out, srm_failure *failure);
+SRM_MUST_USE srm_status segments_open(
+    const segments *g, const uint8_t id[SEGMENT_ID_LEN], opened_segment *out, srm_failure *failure);
 /* Also for one that was only zeroed. */
 void opened_segment_close(opened_segment *s);
 

@@ -21,9 +21,9 @@ typedef struct check {
     reader *reader;
     const opened_segment *segment;
     srm_segment_status *status;
-    const uint8_t *root; /* it should have, or NULL */
+    const uint8_t *root; /* it should have */
     uint64_t next_frame; /* frames before this one were opened */
-    uint8_t digests[(DATA_FRAMES_MAX + 1) * SRM_DIGEST_LEN];
+    uint8_t digests[DATA_DIGESTS_LEN_MAX];
 } check;
 
 /* --- noting; each returns what fails the job --- */
@@ -137,22 +137,20 @@ static srm_status check_records(check *c, const data_entry *entries, uint32_t co
 
 static srm_status check_root(check *c) {
     const opened_segment *s = c->segment;
-    const layout *l = &s->layout;
     uint8_t root[SRM_DIGEST_LEN];
-    root_builder builder;
-    srm_status status = root_begin(&builder, s->header);
-    for (uint64_t i = 0; i < l->frame_count && status == SRM_OK; i++) {
-        const bool last = i + 1 == l->frame_count;
-        status = root_add(
-            &builder, c->digests + i * SRM_DIGEST_LEN, last ? l->last_len : SRM_FRAME_LEN, last);
-    }
-    if (status == SRM_OK)
-        status = root_end(&builder, root);
-    root_free(&builder);
+    uint8_t trailer[DATA_DIGESTS_LEN_MAX + SRM_TRAILER_LEN];
+    srm_status status = root_of_digests(s->header, &s->layout, c->digests, root);
     if (status != SRM_OK)
         return status;
-    if (c->root != NULL && memcmp(root, c->root, sizeof root) != 0)
-        return note(c, SRM_EDAMAGED, SRM_AT_ROOT);
+    if (memcmp(root, c->root, sizeof root) != 0)
+        status = note(c, SRM_EDAMAGED, SRM_AT_ROOT);
+    if (status != SRM_OK || !s->whole)
+        return status;
+    if (opened_segment_read(s, layout_trailer_off(&s->layout), trailer,
+            data_trailer_len(&s->layout), &c->reader->failure) != SRM_OK)
+        return note_failure(c);
+    if (data_trailer_check(trailer, s->header, root, &s->layout, c->digests) != SRM_OK)
+        return note(c, SRM_EDAMAGED, SRM_AT_TRAILER);
     return SRM_OK;
 }
 
@@ -163,7 +161,7 @@ static srm_status verify_one(
         .reader = r,
         .segment = s,
         .status = status,
-        .root = w->roots == NULL ? NULL : w->roots + number * SRM_DIGEST_LEN};
+        .root = w->roots + number * SRM_DIGEST_LEN};
     data_entry *entries = NULL;
     reader_turn(r, s, &s->keys, c.digests);
     srm_status found = reader_frame(r, s->layout.frame_count - 1);
@@ -176,7 +174,7 @@ static srm_status verify_one(
         result = pass_frames(&c, s->layout.frame_count);
     if (result == SRM_OK && found != SRM_OK)
         result = note(&c, SRM_EDAMAGED, SRM_AT_DIRECTORY);
-    if (result == SRM_OK && s->whole)
+    if (result == SRM_OK && s->layout.last_len > 0)
         result = check_root(&c);
     free(entries);
     return result;

@@ -16,7 +16,7 @@ from .toolchain import ROOT, SANITIZED, STRICT, Compiler
 HERE = Path(__file__).parent
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
-SHARED = [HERE / "support.c", HERE / "passes.c"]
+SHARED = [HERE / "support.c", HERE / "passes.c", HERE / "repository.c"]
 LINK = {"test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"]}
 SECONDS = 300  # a hang, not a measure of speed
 
