@@ -329,7 +329,7 @@ typedef struct srm_segment_status {
 SRM_MUST_USE srm_status srm_load_start(srm_segments *segments, srm_index *index, const uint8_t *ids,
     uint64_t count, srm_segment_status *statuses, uint32_t threads, srm_job **out);
 
-#define SRM_WANT_SPARSE 1 /* zeros are not written: the file reads as zeros there, or ends before */
+#define SRM_WANT_SPARSE 1 /* do not write zeros: the file reads as zeros there anyway */
 
 /* A chunk, and where it is to go. */
 typedef struct srm_want {
