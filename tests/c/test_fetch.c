@@ -435,7 +435,7 @@ static void alter_chunk(const data_frame *frame, uint8_t *plain, size_t len, voi
 
 /* Whoever holds the keys wrote something else: no wrong byte comes out, nothing breaks. */
 static void authors_who_lie_harm_only_what_they_lie_about(void) {
-    for (size_t at = 0; at < 2 * DATA_ENTRY_LEN + FOOTER_LEN; at++) {
+    for (size_t at = 0; at < 2 * DATA_ENTRY_LEN + FOOTER_LEN; at += 3) {
         srm_segment_status statuses[3];
         srm_index *index = new_index();
         stored_segment lying;
@@ -455,7 +455,7 @@ static void authors_who_lie_harm_only_what_they_lie_about(void) {
         srm_segments_free(g);
         srm_index_free(index);
     }
-    for (size_t at = 0; at < RECORD_HEAD_LEN + 9; at++) {
+    for (size_t at = 0; at < RECORD_HEAD_LEN + 9; at += 3) {
         srm_segment_status statuses[3];
         srm_index *index = new_index();
         stored_segment lying;
