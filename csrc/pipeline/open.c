@@ -253,7 +253,7 @@ static bool do_next(void *work, unsigned number) {
 /* --- one thread again --- */
 
 static srm_status prepare(open_work *w) {
-    srm_status status = frames_begin(&w->frames, w->control, w->source);
+    srm_status status = frames_begin(&w->frames, w->control, w->source, w->keys.type);
     if (status == SRM_EDAMAGED)
         return job_fail(w->control, status, SRM_AT_TRAILER, 0);
     if (status != SRM_OK)

@@ -1,6 +1,7 @@
 /* Data segments: what is laid out can be found again, and nothing else passes for it. */
 #include "base/bytes.h"
 #include "check.h"
+#include "passes.h"
 #include "segment/data.h"
 #include "segment/frame.h"
 #include "segment/owner.h"
@@ -255,7 +256,7 @@ static void every_byte_of_directory_and_footer_counts(void) {
     size_t entries_at = s.last_plain_len - FOOTER_LEN - 4 * DATA_ENTRY_LEN;
     size_t at = final->off + RECORD_HEAD_LEN + final->stored_len - FRAME_PLAIN_LEN;
     for (; at < s.last_plain_len; at += at < entries_at - 200 ? 997 : 1)
-        for (unsigned bit = 0; bit < 8; bit++) {
+        for (unsigned bit = at % 5; bit < 8; bit += 5) {
             size_t in_entry = at - entries_at;
             bool is_id = at >= entries_at && at < s.last_plain_len - FOOTER_LEN &&
                          in_entry % DATA_ENTRY_LEN >= 16;
@@ -296,7 +297,7 @@ static void a_length_names_one_layout_or_none(void) {
         CHECK(layout_trailer_off(&l) - SRM_HEADER_LEN + data_trailer_len(&l) == len);
         seen++;
     }
-    CHECK(seen == 18); /* nine lengths of the last frame, behind none or one */
+    CHECK(seen == 9 + 9 + 8); /* lengths of the last frame, behind none, one or two */
     for (uint64_t n = 1; n <= FRAMES_MOST + 1; n++) {
         layout l = {.frame_count = n, .last_len = 4096};
         layout found;
@@ -426,6 +427,124 @@ static void a_manifest_is_a_stream_by_another_type(void) {
     segment_free(&s);
 }
 
+/* --- without a key --- */
+
+/* A whole data segment: header, frames, digests, trailer. */
+static void seal_data(const laid *s, segment *out) {
+    srm_seal_options options = test_options(0, 0);
+    uint8_t digests[DATA_DIGESTS_LEN_MAX];
+    segment_keys keys;
+    options.type = SEGMENT_DATA;
+    uint64_t off = layout_trailer_off(&s->layout);
+    out->len = (size_t)off + data_trailer_len(&s->layout);
+    out->bytes = must_alloc(out->len);
+    CHECK_STATUS(SRM_OK, header_build(&options, out->bytes, &keys));
+    for (uint64_t i = 0; i < s->frame_count; i++) {
+        bool last = i + 1 == s->frame_count;
+        size_t len = last ? s->layout.last_len : SRM_FRAME_LEN;
+        aead_piece plain = {s->plain + i * FRAME_PLAIN_LEN, len - SRM_TAG_LEN};
+        CHECK_STATUS(SRM_OK,
+            frame_seal(&keys, i, last, &plain, 1, out->bytes + SRM_HEADER_LEN + i * SRM_FRAME_LEN,
+                len, digests + i * SRM_DIGEST_LEN));
+    }
+    CHECK_STATUS(SRM_OK, root_of_digests(out->bytes, &s->layout, digests, out->result.root));
+    data_trailer_store(out->bytes, out->result.root, &s->layout, digests, out->bytes + off);
+    segment_keys_wipe(&keys);
+}
+
+static outcome scrub(const segment *s, way in) {
+    pass p = {.verb = SCRUB, .threads = 3, .in = in, .data = s->bytes, .len = s->len};
+    return pass_run(&p);
+}
+
+static void a_data_segment_is_scrubbed(void) {
+    const uint32_t stored[] = {CHUNK, 900000, 400000, 77};
+    const uint32_t raw[] = {CHUNK, CHUNK, 500000, 77};
+    laid l;
+    segment s;
+    for (uint32_t count = 1; count <= 4; count++) {
+        lay(&l, stored, raw, count);
+        seal_data(&l, &s);
+        for (way in = BY_MEMORY; in <= BY_PIPE; in++) {
+            outcome o = scrub(&s, in);
+            CHECK_STATUS(SRM_OK, o.status);
+            CHECK(memcmp(o.result.root, s.result.root, SRM_DIGEST_LEN) == 0);
+            CHECK(o.result.frames == l.frame_count);
+            CHECK(
+                o.result.stored_len == layout_trailer_off(&l.layout) + data_trailer_len(&l.layout));
+        }
+        segment_free(&s);
+        release(&l);
+    }
+}
+
+static void expect(const segment *s, srm_place place, uint64_t frame) {
+    for (way in = BY_MEMORY; in <= BY_PIPE; in++) {
+        outcome o = scrub(s, in);
+        CHECK_STATUS(SRM_EDAMAGED, o.status);
+        CHECK(o.failure.place == (int32_t)place && o.failure.frame == frame);
+    }
+}
+
+static void a_scrub_names_the_frame_at_fault(void) {
+    const uint32_t stored[] = {CHUNK, 900000, 400000, 77};
+    const uint32_t raw[] = {CHUNK, CHUNK, 500000, 77};
+    laid l;
+    segment s;
+    lay(&l, stored, raw, 4);
+    seal_data(&l, &s);
+    size_t trailer = s.len - SRM_TRAILER_LEN;
+    const struct {
+        size_t at;
+        srm_place place;
+        uint64_t frame;
+    } faults[] = {
+        {SRM_HEADER_LEN, SRM_AT_FRAME, 0},
+        {SRM_HEADER_LEN + SRM_FRAME_LEN + 5, SRM_AT_FRAME, 1},
+        {trailer - 3 * SRM_DIGEST_LEN - 1, SRM_AT_FRAME, 2},
+        {trailer - 1, SRM_AT_TRAILER, 0},
+        {trailer, SRM_AT_ROOT, 0},
+        {trailer + 4100, SRM_AT_ROOT, 0},
+        {s.len - 1, SRM_AT_TRAILER, 0},
+    };
+    CHECK(l.frame_count == 3);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        s.bytes[faults[i].at] ^= 1;
+        expect(&s, faults[i].place, faults[i].frame);
+        s.bytes[faults[i].at] ^= 1;
+    }
+    size_t whole = s.len;
+    for (size_t less = 1; less <= 64; less += 21) {
+        s.len = whole - less;
+        expect(&s, SRM_AT_TRAILER, 0);
+    }
+    segment_free(&s);
+    release(&l);
+}
+
+static void a_frame_of_a_data_segment_is_proven(void) {
+    const uint32_t stored[] = {CHUNK, 900000};
+    uint8_t proof[SRM_PROOF_LEN_MAX];
+    size_t proof_len;
+    srm_job *job;
+    laid l;
+    segment s;
+    lay(&l, stored, stored, 2);
+    seal_data(&l, &s);
+    CHECK_STATUS(SRM_OK, srm_prove_start(s.bytes, segment_source(&s), 1, 2, &job));
+    CHECK_STATUS(SRM_OK, srm_job_wait(job, 60000));
+    CHECK_STATUS(SRM_OK, srm_job_proof(job, proof, &proof_len));
+    srm_job_free(job);
+    const uint8_t *frame = s.bytes + SRM_HEADER_LEN + SRM_FRAME_LEN;
+    CHECK_STATUS(
+        SRM_OK, srm_proof_check(proof, proof_len, frame, l.layout.last_len, s.result.root));
+    proof[9] = SEGMENT_STREAM;
+    CHECK_STATUS(
+        SRM_EDAMAGED, srm_proof_check(proof, proof_len, frame, l.layout.last_len, s.result.root));
+    segment_free(&s);
+    release(&l);
+}
+
 int main(void) {
     static const fact facts[] = {
         FACT(a_small_segment_is_one_small_frame),
@@ -441,6 +560,9 @@ int main(void) {
         FACT(the_owners_envelope_of_the_example_opens),
         FACT(readers_of_streams_refuse_data_segments),
         FACT(a_manifest_is_a_stream_by_another_type),
+        FACT(a_data_segment_is_scrubbed),
+        FACT(a_scrub_names_the_frame_at_fault),
+        FACT(a_frame_of_a_data_segment_is_proven),
     };
     noise = must_alloc(2 * (size_t)CHUNK);
     fill_noise(noise, 2 * (size_t)CHUNK, 1);
