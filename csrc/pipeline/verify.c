@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "pipeline/each.h"
+#include "pipeline/id_list.h"
 #include "segment/root.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@
 typedef struct verify_work {
     each each;
     const uint8_t *roots;
-    uint64_t id_room; /* under the crew's lock */
+    id_list bad; /* under the crew's lock; its memory is the job's */
 } verify_work;
 
 /* A segment that is being checked. */
@@ -43,25 +44,14 @@ static srm_status note_failure(check *c) {
                : (srm_status)failure->status;
 }
 
-static srm_status append_id(verify_work *w, const uint8_t id[32]) {
-    job_control *control = w->each.control;
-    if (control->id_count == w->id_room) {
-        uint64_t room = w->id_room == 0 ? 64 : 2 * w->id_room;
-        uint8_t *ids = realloc(control->ids, (size_t)room * 32);
-        if (ids == NULL)
-            return SRM_ENOMEM;
-        control->ids = ids;
-        w->id_room = room;
-    }
-    memcpy(control->ids + control->id_count * 32, id, 32);
-    control->id_count++;
-    return SRM_OK;
-}
-
 static srm_status note_bad_chunk(check *c, const data_entry *entry) {
-    crew_enter(&c->work->each.crew);
-    srm_status status = append_id(c->work, entry->id);
-    crew_leave(&c->work->each.crew);
+    verify_work *w = c->work;
+    job_control *control = w->each.control;
+    crew_enter(&w->each.crew);
+    srm_status status = id_list_add(&w->bad, entry->id, 1);
+    control->ids = w->bad.ids;
+    control->id_count = w->bad.count;
+    crew_leave(&w->each.crew);
     c->status->bad_chunks++;
     return status;
 }

@@ -16,9 +16,10 @@ from .toolchain import ROOT, SANITIZED, STRICT, Compiler
 HERE = Path(__file__).parent
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
-SHARED = [HERE / "support.c", HERE / "passes.c", HERE / "repository.c"]
+SHARED = [HERE / f"{name}.c" for name in ("support", "passes", "spool", "repository")]
 LINK = {"test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"]}
-RACED = [f"test_{name}" for name in ("threads", "faults", "job", "index", "fetch", "verify")]
+RACED = ["test_threads", "test_faults", "test_job"]
+RACED += ["test_index", "test_session", "test_fetch", "test_verify"]
 SECONDS = 300  # a hang, not a measure of speed
 
 # ThreadSanitizer, and a ledger that ends the program when a nonce comes twice.
