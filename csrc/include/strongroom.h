@@ -374,6 +374,68 @@ SRM_MUST_USE srm_status srm_session_take_segments(
  * and free; once the session's jobs were freed. NULL is fine. */
 void srm_session_free(srm_session *session);
 
+/* ---- Reading repositories ------------------------------------------------------------------ */
+
+/* Data segments of a repository, as files <2 hex>/<32 hex> (of the segment's id; the 2 are its
+ * first) below a folder. Keys, and the files opened last, at most 64. Any number of jobs. */
+typedef struct srm_segments srm_segments;
+
+/* wrap_key, chunk_key: K_wrap and K_chunk-id of docs/FORMAT.md. folder_fd may be closed after. The
+ * caller frees *out with srm_segments_free, once no job uses it. SRM_EIO: no descriptor left. */
+SRM_MUST_USE srm_status srm_segments_new(const uint8_t repo_id[32], const uint8_t wrap_key[32],
+    const uint8_t chunk_key[32], int folder_fd, srm_segments **out);
+
+/* Closes and wipes. NULL is fine. */
+void srm_segments_free(srm_segments *segments);
+
+/* What was found out about one segment. What failed first is named. */
+typedef struct srm_segment_status {
+    int32_t status;   /* a srm_status. SRM_ENOTFOUND: there is no such file */
+    int32_t place;    /* a srm_place */
+    int32_t os_error; /* an errno value, 0 if none */
+    uint32_t chunks;  /* in its directory, or found without one */
+    uint64_t frame;
+    uint64_t length;     /* of the file, bytes */
+    uint64_t bad_chunks; /* of those in its directory */
+} srm_segment_status;
+
+/* Put what segments hold into the index, as their directories say. ids: 16 bytes each. What is
+ * wrong with a segment fails only that one: statuses, one for each, written to until the job is
+ * freed. Of a segment whose directory cannot be read, those chunks are put that can be found. */
+SRM_MUST_USE srm_status srm_load_start(srm_segments *segments, srm_index *index, const uint8_t *ids,
+    uint64_t count, srm_segment_status *statuses, uint32_t threads, srm_job **out);
+
+#define SRM_WANT_SPARSE 1 /* do not write zeros: the file reads as zeros there anyway */
+
+/* A chunk, and where it is to go. */
+typedef struct srm_want {
+    uint8_t id[32];
+    uint32_t raw_len; /* bytes; a chunk of another length is damage */
+    uint32_t file;    /* which of the descriptors */
+    uint64_t off;     /* in that file, or in memory */
+    uint32_t flags;   /* SRM_WANT_SPARSE, or 0 */
+    /* What came of it: */
+    int32_t status;   /* a srm_status. SRM_ENOTFOUND: in no segment known, or (at SRM_AT_INPUT) its
+                       * segment is gone; SRM_EINVAL: there is no such place to go to */
+    int32_t place;    /* a srm_place */
+    int32_t os_error; /* an errno value, 0 if none */
+} srm_want;
+
+/* Write chunks to regular files (fds), or (fds NULL) into mem. Each frame is opened about once,
+ * in the order of storing; a chunk is written only after its id recomputed. What is wrong with a
+ * chunk or a file fails only the wants concerned. At most 2^32 - 1 wants; 16 bytes of memory each.
+ */
+SRM_MUST_USE srm_status srm_fetch_start(srm_segments *segments, srm_index *index, srm_want *wants,
+    uint64_t count, const int32_t *fds, uint32_t fd_count, uint8_t *mem, uint64_t mem_len,
+    uint32_t threads, srm_job **out);
+
+/* Check everything about segments: every frame, record and chunk id, the directory, and that their
+ * bytes make the root in the trailer and in roots (32 bytes each). ids and statuses as for
+ * srm_load_start. srm_job_ids then gives the chunks of the directories that are not good. */
+SRM_MUST_USE srm_status srm_verify_start(srm_segments *segments, const uint8_t *ids,
+    const uint8_t *roots, uint64_t count, srm_segment_status *statuses, uint32_t threads,
+    srm_job **out);
+
 /* ---- Merkle trees (RFC 6962) ------------------------------------------------------------- */
 
 /* leaves: leaf_count hashes of 32 bytes, leaf_count >= 1. */
