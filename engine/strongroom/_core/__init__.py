@@ -8,6 +8,9 @@ from strongroom._core.constants import (
     LEVEL_MAX,
     THREADS_MAX,
     TRAILER_LEN,
+    TYPE_DATA,
+    TYPE_MANIFEST,
+    TYPE_STREAM,
 )
 from strongroom._core.endpoints import Endpoint
 from strongroom._core.headers import Header, parse_header
@@ -27,6 +30,7 @@ from strongroom._core.jobs import (
     start_seal,
 )
 from strongroom._core.merkle import merkle_path, merkle_root, merkle_root_from_path
+from strongroom._core.piped import PipedSeal
 from strongroom._core.view import View
 
 __all__ = [
@@ -36,12 +40,16 @@ __all__ = [
     "LEVEL_MAX",
     "THREADS_MAX",
     "TRAILER_LEN",
+    "TYPE_DATA",
+    "TYPE_MANIFEST",
+    "TYPE_STREAM",
     "UNWATCHED",
     "BuildInfo",
     "Cancel",
     "Endpoint",
     "Header",
     "Job",
+    "PipedSeal",
     "Progress",
     "Result",
     "SealOptions",
