@@ -78,6 +78,10 @@ class Entry(NamedTuple):
         return chunks_of(self.size)
 
 
+_MODE: Final = Entry._fields.index("mode")
+_FLAGS: Final = Entry._fields.index("flags")
+
+
 def chunks_of(size: int) -> int:
     """Chunks that size bytes are cut into."""
     return -(-size // CHUNK_LEN)
@@ -92,16 +96,7 @@ def encode(entry: Entry) -> bytes:
             entry.type,
             entry.flags,
             0,
-            entry.mode,
-            entry.uid,
-            entry.gid,
-            entry.mtime_ns,
-            entry.ctime_ns,
-            entry.ino,
-            entry.dev,
-            entry.nlink,
-            entry.size,
-            entry.rdev,
+            *entry[_MODE:_FLAGS],
             len(user),
             len(group),
             len(path),
@@ -143,26 +138,9 @@ def decode(item: bytes) -> Entry:
     """Exactly what encode made. Raises DamagedError for anything it would not make."""
     if len(item) < _FIXED_END:
         raise DamagedError("an entry is too short")
-    (
-        type_,
-        flags,
-        zero,
-        mode,
-        uid,
-        gid,
-        mtime_ns,
-        ctime_ns,
-        ino,
-        dev,
-        nlink,
-        size,
-        rdev,
-        user_len,
-        group_len,
-        path_len,
-        target_len,
-        xattrs_len,
-    ) = _FIXED.unpack_from(item, HEAD_LEN)
+    fixed = _FIXED.unpack_from(item, HEAD_LEN)
+    type_, flags, zero, mode = fixed[:4]
+    size, rdev, user_len, group_len, path_len, target_len, xattrs_len = fixed[11:]
     user_end = _FIXED_END + user_len
     group_end = user_end + group_len
     path_end = group_end + path_len
@@ -180,16 +158,7 @@ def decode(item: bytes) -> Entry:
     return Entry(
         path,
         type_,
-        mode,
-        uid,
-        gid,
-        mtime_ns,
-        ctime_ns,
-        ino,
-        dev,
-        nlink,
-        size,
-        rdev,
+        *fixed[3:13],
         flags,
         item[_FIXED_END:user_end],
         item[user_end:group_end],
