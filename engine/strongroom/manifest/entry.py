@@ -155,16 +155,13 @@ def decode(item: bytes) -> Entry:
     elif rdev or target_len:
         raise DamagedError("a file has a device number or a target")
     _check_texts(path, item[_FIXED_END:target_end])
-    return Entry(
-        path,
-        type_,
-        *fixed[3:13],
-        flags,
+    texts = (
         item[_FIXED_END:user_end],
         item[user_end:group_end],
         item[path_end:target_end],
         _decode_xattrs(item[target_end:]) if xattrs_len else (),
     )
+    return Entry._make((path, type_, *fixed[3:13], flags, *texts))
 
 
 def is_sound(path: bytes) -> bool:
