@@ -48,9 +48,7 @@ srm_status srm_scrub_start(
     *out = NULL;
     if (header == NULL || !source_is_sound(&source))
         return SRM_EINVAL;
-    srm_header_info info;
-    srm_status status = header_parse(header, &info);
-    return status == SRM_OK ? stream_scrub(header, source, threads, out) : status;
+    return stream_scrub(header, source, threads, out);
 }
 
 srm_status srm_prove_start(const uint8_t header[4096], srm_source source, uint64_t frame,
@@ -60,9 +58,7 @@ srm_status srm_prove_start(const uint8_t header[4096], srm_source source, uint64
     *out = NULL;
     if (header == NULL || !source_is_sound(&source) || frame >= FRAME_COUNT_MAX)
         return SRM_EINVAL;
-    srm_header_info info;
-    srm_status status = header_parse(header, &info);
-    return status == SRM_OK ? stream_prove(header, source, frame, threads, out) : status;
+    return stream_prove(header, source, frame, threads, out);
 }
 
 srm_status srm_job_proof(srm_job *job, uint8_t proof[848], size_t *proof_len) {
@@ -76,6 +72,20 @@ srm_status srm_job_proof(srm_job *job, uint8_t proof[848], size_t *proof_len) {
         return SRM_ESTATE;
     *proof_len = job_controls(job)->proof_len;
     memcpy(proof, job_controls(job)->proof, *proof_len);
+    return SRM_OK;
+}
+
+srm_status srm_job_ids(srm_job *job, const uint8_t **ids, uint64_t *count) {
+    if (ids == NULL || count == NULL)
+        return SRM_EINVAL;
+    *ids = NULL;
+    *count = 0;
+    if (job == NULL)
+        return SRM_EINVAL;
+    if (!job_ended(job) || job_wait(job, 0) != SRM_OK)
+        return SRM_ESTATE;
+    *ids = job_controls(job)->ids;
+    *count = job_controls(job)->id_count;
     return SRM_OK;
 }
 
