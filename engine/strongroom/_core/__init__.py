@@ -15,6 +15,9 @@ from strongroom._core.constants import (
 from strongroom._core.endpoints import Endpoint
 from strongroom._core.headers import Header, parse_header
 from strongroom._core.jobs import (
+    TYPE_DATA,
+    TYPE_MANIFEST,
+    TYPE_STREAM,
     UNWATCHED,
     Cancel,
     Job,
@@ -30,6 +33,7 @@ from strongroom._core.jobs import (
     start_seal,
 )
 from strongroom._core.merkle import merkle_path, merkle_root, merkle_root_from_path
+from strongroom._core.piped import PipedSeal
 from strongroom._core.view import View
 
 __all__ = [
@@ -48,6 +52,7 @@ __all__ = [
     "Endpoint",
     "Header",
     "Job",
+    "PipedSeal",
     "Progress",
     "Result",
     "SealOptions",
