@@ -15,9 +15,6 @@ from strongroom._core.constants import (
 from strongroom._core.endpoints import Endpoint
 from strongroom._core.headers import Header, parse_header
 from strongroom._core.jobs import (
-    TYPE_DATA,
-    TYPE_MANIFEST,
-    TYPE_STREAM,
     UNWATCHED,
     Cancel,
     Job,
