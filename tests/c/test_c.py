@@ -17,7 +17,10 @@ HERE = Path(__file__).parent
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
 SHARED = [HERE / "support.c", HERE / "passes.c"]
-LINK = {"test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"]}
+LINK = {
+    "test_identical": ["-Wl,--wrap=random_hedged"],
+    "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
+}
 SECONDS = 300  # a hang, not a measure of speed
 
 # ThreadSanitizer, and a ledger that ends the program when a nonce comes twice.
