@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, suppress
 from typing import Final, TypeAlias
 
 from strongroom._core import UNWATCHED, Watch
@@ -41,9 +41,9 @@ class Wanted:
 
     def holds(self, path: bytes) -> bool:
         """Is it one of them, below one of them, or a folder on the way to one?"""
+        self._missing.discard(path)
         if not self._paths or path.startswith(self._below):
             return True
-        self._missing.discard(path)
         return path in self._paths or path in self._above
 
     def is_past(self, path: bytes) -> bool:
@@ -90,8 +90,9 @@ def restore_tree(
             if expected_bytes is None or expected_bytes > free:
                 plan = RestoreOptions(overwrite=options.overwrite, dry_run=True)
                 trial = Restorer(folders, chunks, plan, reports=_QUIET, watch=watch)
-                needed = _run(open_manifest, trial, Wanted(paths), watch=watch, doing=doing).room
-                _check_room(needed, free, doing=doing)
+                with suppress(DamagedError):  # it will be met again
+                    _run(open_manifest, trial, Wanted(paths), watch=watch, doing=doing)
+                _check_room(trial.counts.room, free, doing=doing)
         wanted = Wanted(paths)
         restorer = stack.enter_context(
             closing(Restorer(folders, chunks, options, reports=reports, watch=watch))

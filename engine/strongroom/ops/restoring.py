@@ -336,7 +336,7 @@ class Restorer:
         if failed is not None:
             self._fail(entry, f"not all of its attributes: {failed.strerror}")
 
-    def _fail(self, entry: Entry, why: str) -> None:
+    def _fail(self, entry: Entry, why: str | None) -> None:
         self._report(TargetError(f"restoring {_shown(entry)}: {why}"))
 
     def _report(self, error: StrongroomError) -> None:
