@@ -18,8 +18,6 @@ from threading import Event
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.manifest.test_manifest import entry
-from tests.ops.store import ChunkStore
 
 from strongroom._core import CHUNK_LEN, Watch
 from strongroom.errors import CancelledError, DamagedError, SourceError, TargetError, UsageError
@@ -30,6 +28,8 @@ from strongroom.ops.backup import Selection, record_tree
 from strongroom.ops.overwrite import Overwrite
 from strongroom.ops.restore import restore_tree
 from strongroom.ops.restoring import Reports, RestoreOptions
+from tests.manifest.test_manifest import entry
+from tests.ops.store import ChunkStore
 
 REFUSE, NEVER, IF_NEWER, ALWAYS = Overwrite
 
@@ -103,19 +103,24 @@ def picture(top: str) -> dict[str, tuple]:
     found = {}
     for folder, folders, files in os.walk(top):
         for name in (*folders, *files, "."):
-            path = os.path.normpath(os.path.join(folder, name))
+            path = os.path.normpath(f"{folder}/{name}")
             status = os.lstat(path)
             kind = stat.S_IFMT(status.st_mode)
             content: bytes | str | None = None
             if stat.S_ISREG(kind):
                 content = Path(path).read_bytes()
             elif stat.S_ISLNK(kind):
-                content = os.readlink(path)
+                content = str(Path(path).readlink())
             mode = None if stat.S_ISLNK(kind) else stat.S_IMODE(status.st_mode)
             owner = status.st_uid, status.st_gid
             key = os.path.relpath(path, top)
             found[key] = (kind, mode, owner, status.st_mtime_ns, content)
     return found
+
+
+def listed(folder: str = ".") -> list[str]:
+    """Names in a folder."""
+    return sorted(path.name for path in Path(folder).iterdir())
 
 
 def open_files() -> int:
@@ -127,8 +132,8 @@ def test_a_tree_comes_back_as_it_was(snapshot):
     write("t/empty", b"")
     write("t/a/b/small", b"abc")
     Path("t/folder").mkdir()
-    os.symlink(b"else\xff", "t/link")
-    os.symlink("..", "t/a/up")
+    Path("t/link").symlink_to(b"else\xff")
+    Path("t/a/up").symlink_to("..")
     os.mkfifo("t/fifo", 0o620)
     write(os.fsdecode(b"t/\xff\nodd"), b"odd")
     Path("t/a/b/small").chmod(0o4750)
@@ -229,7 +234,7 @@ def test_entries_that_only_claim_to_be_one_file_are_not(snapshot):
 
 
 def test_holes_stay_holes(snapshot):
-    with open("hole", "wb") as file:
+    with Path("hole").open("wb") as file:
         file.seek(5 * CHUNK_LEN)
         file.write(b"end")
         file.truncate(9 * CHUNK_LEN)
@@ -260,7 +265,7 @@ def test_large_files_come_in_pieces(snapshot, monkeypatch):
     del snapshot.store.chunks[list(snapshot.store.chunks)[3]]
     counts = snapshot.restore(target="again")
     assert counts.errors == 1
-    assert sorted(os.listdir("again/t")) == ["a", "z"]
+    assert listed("again/t") == ["a", "z"]
 
 
 def test_parts_of_a_snapshot(snapshot):
@@ -287,10 +292,10 @@ def test_a_part_is_had_without_reading_to_the_end(snapshot):
     snapshot.record("a", "b")
     snapshot.manifest = snapshot.manifest[:-5]
     snapshot.restore("a")
-    assert os.listdir("out") == ["a"]
+    assert listed("out") == ["a"]
     with pytest.raises(DamagedError, match="restoring to out2: it is cut off"):
         snapshot.restore(target="out2")
-    assert sorted(os.listdir("out2")) == ["a", "b"]  # what could be had
+    assert listed("out2") == ["a", "b"]  # what could be had
 
 
 def test_existing_files_are_refused_and_left(snapshot):
@@ -316,33 +321,33 @@ def test_existing_files_are_refused_and_left(snapshot):
 )
 def test_existing_files_are_replaced_as_told(snapshot, overwrite, age, result):
     write("t/a", b"new")
-    os.symlink("new", "t/link")
+    Path("t/link").symlink_to("new")
     os.link("t/a", "t/name")
     snapshot.record("t")
     write("out/t/a", b"old")
     write("out/t/name", b"old")
-    os.symlink("old", "out/t/link")
+    Path("out/t/link").symlink_to("old")
     there = time.time() + age
     for name in ("a", "name", "link"):
         os.utime(f"out/t/{name}", (there, there), follow_symlinks=False)
     counts = snapshot.restore(overwrite=overwrite)
     assert snapshot.errors == []
     assert Path("out/t/a").read_bytes() == Path("out/t/name").read_bytes() == result
-    assert os.readlink("out/t/link") == result.decode()
+    assert str(Path("out/t/link").readlink()) == result.decode()
     assert counts.kept == (3 if result == b"old" else 0)
-    assert sorted(os.listdir("out/t")) == ["a", "link", "name"]
+    assert listed("out/t") == ["a", "link", "name"]
     if result == b"new":
-        assert os.path.samefile("out/t/a", "out/t/name")
+        assert Path("out/t/a").samefile("out/t/name")
         snapshot.restore(overwrite=ALWAYS)
-        assert os.path.samefile("out/t/a", "out/t/name")
-        assert sorted(os.listdir("out/t")) == ["a", "link", "name"]
+        assert Path("out/t/a").samefile("out/t/name")
+        assert listed("out/t") == ["a", "link", "name"]
 
 
 @pytest.mark.parametrize("overwrite", [NEVER, IF_NEWER])
 def test_a_second_restore_goes_on_where_the_first_one_was(snapshot, overwrite):
     for number in range(9):
         write(f"t/{number // 3}/{number}", b"%d" % number)
-    os.symlink("x", "t/link")
+    Path("t/link").symlink_to("x")
     os.mkfifo("t/fifo")
     os.link("t/0/0", "t/2/name")
     snapshot.record("t")
@@ -359,12 +364,12 @@ def test_a_second_restore_goes_on_where_the_first_one_was(snapshot, overwrite):
     assert len(fetched) == 2
     assert (counts.files, counts.kept) == (3, 9)
     assert picture("out/t") == picture("t")
-    assert os.path.samefile("out/t/0/0", "out/t/2/name")
+    assert Path("out/t/0/0").samefile("out/t/2/name")
 
 
 def test_folders_in_the_way(snapshot):
     write("t/a")
-    os.symlink("x", "t/link")
+    Path("t/link").symlink_to("x")
     snapshot.record("t")
     write("out/t/a/b")
     write("out/t/link/b")
@@ -385,11 +390,11 @@ def test_links_in_the_way_are_not_followed(snapshot):
     for overwrite in Overwrite:
         shutil.rmtree("out", ignore_errors=True)
         Path("out/t").mkdir(parents=True)
-        os.symlink("../../elsewhere", "out/t/d")
-        os.symlink("../../elsewhere/a", "out/t/f")
+        Path("out/t/d").symlink_to("../../elsewhere")
+        Path("out/t/f").symlink_to("../../elsewhere/a")
         snapshot.restore(overwrite=overwrite)
         assert Path("elsewhere/a").read_bytes() == b"old"
-        assert os.listdir("elsewhere") == ["a"]
+        assert listed("elsewhere") == ["a"]
         if overwrite is ALWAYS:
             assert snapshot.errors == []
             assert picture("out/t") == picture("t")
@@ -407,12 +412,12 @@ def test_links_put_in_the_way_meanwhile_are_not_followed(snapshot):
 
     def fetch(wants, fds, **_):
         Path("out/t/d").rename("out/t/gone")
-        os.symlink("../../elsewhere", "out/t/d")
+        Path("out/t/d").symlink_to("../../elsewhere")
         real(wants, fds)
 
     snapshot.store.fetch = fetch
     snapshot.restore()
-    assert os.listdir("elsewhere") == []
+    assert listed("elsewhere") == []
     assert Path("out/t/gone/a").read_bytes() == b"new"
 
 
@@ -425,8 +430,8 @@ def test_hostile_paths_write_nothing(snapshot, path):
     )
     with pytest.raises(DamagedError):
         snapshot.restore()
-    assert sorted(os.listdir(".")) == ["out"]
-    assert os.listdir("out") in ([], ["t"])
+    assert listed() == ["out"]
+    assert listed("out") in ([], ["t"])
 
 
 def test_a_link_and_a_folder_of_its_name_cannot_both_be(snapshot):
@@ -446,7 +451,7 @@ def test_missing_chunks_cost_only_their_files(snapshot):
     chunks = snapshot.store.chunks
     del chunks[next(name for name, chunk in chunks.items() if chunk == b"bbbbb")]
     counts = snapshot.restore()
-    assert sorted(os.listdir("out/t")) == ["a", "c"]
+    assert listed("out/t") == ["a", "c"]
     assert counts.errors == 2
     assert snapshot.errors[0].startswith("restoring t/b: chunk ")
     assert snapshot.errors[0].endswith(": missing")
@@ -460,7 +465,7 @@ def test_damage_leaves_what_was_there(snapshot):
     write("out/t/a", b"old")
     snapshot.restore(overwrite=ALWAYS)
     assert Path("out/t/a").read_bytes() == b"old"
-    assert os.listdir("out/t") == ["a"]
+    assert listed("out/t") == ["a"]
 
 
 def test_special_files(snapshot):
@@ -469,7 +474,7 @@ def test_special_files(snapshot):
         server.bind("t/socket")
     snapshot.record("t")
     counts = snapshot.restore()
-    assert os.listdir("out/t") == []
+    assert listed("out/t") == []
     assert snapshot.notes == ["left out t/socket: it is a socket"]
     assert (counts.skipped, counts.errors) == (1, 0)
 
@@ -493,9 +498,7 @@ def test_every_type_is_told_apart(snapshot):
     snapshot.forge(*(entry(b"%d" % type_, type_) for type_ in sorted(types)))
     snapshot.restore()
     assert snapshot.errors == []
-    assert sorted(os.listdir("out")) == sorted(
-        str(t) for t in types if t not in (SOCKET, BLOCK_DEVICE)
-    )
+    assert listed("out") == sorted(str(t) for t in types if t not in (SOCKET, BLOCK_DEVICE))
 
 
 def test_a_dry_run_writes_nothing(snapshot):
@@ -524,7 +527,7 @@ def test_room_is_checked_first(snapshot, monkeypatch):
     monkeypatch.setattr(os, "statvfs", lambda _: Room)
     with pytest.raises(TargetError, match="it needs 8 bytes, and 7 are free"):
         snapshot.restore(expected=8)
-    assert os.listdir("out") == []
+    assert listed("out") == []
     assert snapshot.restore("t/a").errors == 0
     assert snapshot.restore(overwrite=NEVER).errors == 0  # what is there needs no room
     assert snapshot.restore(target="two", expected=7).errors == 0  # whoever says so is believed
@@ -542,7 +545,7 @@ def test_a_full_disk_ends_the_restore(snapshot):
     before = open_files()
     with pytest.raises(TargetError, match="No space left"):
         snapshot.restore()
-    assert os.listdir("out/t") == []
+    assert listed("out/t") == []
     assert open_files() == before
 
 
@@ -564,7 +567,7 @@ def test_where_files_must_have_names(snapshot, monkeypatch):
     for overwrite in (REFUSE, ALWAYS):
         counts = snapshot.restore(overwrite=overwrite)
         assert counts.errors == 1
-        assert os.listdir("out/t") == ["a"]
+        assert listed("out/t") == ["a"]
         assert Path("out/t/a").read_bytes() == b"new"
     real = ChunkStore.fetch.__get__(snapshot.store)
 
@@ -575,7 +578,7 @@ def test_where_files_must_have_names(snapshot, monkeypatch):
     snapshot.store.fetch = fetch
     snapshot.restore(target="out2")
     assert Path("out2/t/a").read_bytes() == b"from somebody else"
-    assert os.listdir("out2/t") == ["a"]
+    assert listed("out2/t") == ["a"]
 
 
 def test_a_file_that_appears_meanwhile_is_left(snapshot):
@@ -597,7 +600,7 @@ def test_names_too_long_for_the_target_are_named(snapshot):
     snapshot.forge(entry(b"a"), entry(b"n" * 300), entry(b"x", FOLDER), entry(b"x/" + b"n" * 300))
     snapshot.restore()
     assert len(snapshot.errors) == 2
-    assert sorted(os.listdir("out")) == ["a", "x"]
+    assert listed("out") == ["a", "x"]
 
 
 @pytest.mark.parametrize(("length", "depth"), [(1, 300), (200, 60)])
@@ -664,18 +667,18 @@ def build(recipe) -> None:
             if kind == "folder":
                 Path(name).mkdir()
             elif kind == "link":
-                os.symlink("/nowhere", name)
+                Path(name).symlink_to("/nowhere")
             elif kind == "fifo":
                 os.mkfifo(name)
             elif kind == "name" and files:
                 os.link(files[-1], name)
             elif kind == "hole":
-                with open(name, "xb") as file:
+                with Path(name).open("xb") as file:
                     file.truncate(size)
             else:
-                with open(name, "xb") as file:
+                with Path(name).open("xb") as file:
                     file.write(random.Random(size).randbytes(size))
-                os.chmod(name, mode)
+                Path(name).chmod(mode)
                 files.append(name)
         except OSError:  # something else has the name
             continue

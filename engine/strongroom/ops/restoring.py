@@ -195,7 +195,7 @@ class Restorer:
 
     def _file(self, entry: Entry, ids: Iterable[bytes]) -> None:
         link: LinkKey | None = None
-        if entry.nlink > 1 and 0 < entry.chunks <= _LINK_CHUNKS_MAX:
+        if entry.nlink > 1 and entry.chunks <= _LINK_CHUNKS_MAX:
             ids = list(ids)
             link = (entry.dev, entry.ino, entry.size, entry.mtime_ns, hash(tuple(ids)))
         verdict = self._judge(entry, link)
