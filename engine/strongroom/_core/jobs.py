@@ -160,7 +160,7 @@ def seal(
     doing: str,
     watch: Watch = UNWATCHED,
 ) -> Result:
-    """Seal source into target as one segment.
+    """Seal source into target as one stream segment.
 
     Raises SourceError, TargetError, LimitError; a target that failed holds nothing of use.
     """

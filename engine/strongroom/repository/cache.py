@@ -6,7 +6,6 @@ that follow each other from the beginning of the log make up the index.
 
 from __future__ import annotations
 
-import os
 import secrets
 import struct
 from collections.abc import Callable, Iterable
@@ -76,33 +75,30 @@ class TableFolder:
         while following := [t for t in good if t.start == reached and t.end.seq > reached]:
             chain.append(max(following, key=lambda table: table.end.seq))
             reached = chain[-1].end.seq
-        self.remove(t for t in tables if t not in good or (t.end.seq <= reached and t not in chain))
+        useless = [t for t in tables if t not in good or (t.end.seq <= reached and t not in chain)]
+        self.remove(table.path for table in useless)
         return chain
 
     def add(self, save: Callable[[Path], None]) -> Path | None:
-        """Let save write a table, which gets its name once it is whole; None if it cannot be
-        kept, which costs time but nothing else."""
-        partial = self.folder / f"{secrets.token_hex(16)}.partial"
+        """Let save write a table under a new name, which is returned. If it cannot be kept (None),
+        that costs time but nothing else."""
+        path = self.folder / (secrets.token_hex(16) + _SUFFIX)
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            save(partial)
-            _sync(partial)
-            return partial.rename(partial.with_suffix(_SUFFIX))
+            save(path)
         except (OSError, StrongroomError):
             return None
-        finally:
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
+        return path
 
-    def remove(self, tables: Iterable[Table]) -> None:
+    def remove(self, paths: Iterable[Path]) -> None:
         """Forget tables. Those who have them open keep them."""
-        for table in tables:
-            _remove(table.path)
+        for path in paths:
+            with suppress(OSError):
+                path.unlink()
 
     def clear(self) -> None:
         """Forget everything."""
-        for path in self._paths():
-            _remove(path)
+        self.remove(self._paths())
 
     def _paths(self) -> list[Path]:
         try:
@@ -114,23 +110,9 @@ class TableFolder:
         try:
             seq, digest, start, fill = _NOTE.unpack(self._read_note(path) + _FILL[:16])
         except (OSError, StrongroomError):
-            _remove(path)
+            self.remove([path])
             return None
         if any(fill) or start >= seq:
-            _remove(path)
+            self.remove([path])
             return None
         return Table(path, start, Place(seq, digest))
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
-
-
-def _sync(path: Path) -> None:
-    """A table that a crash left half on disk would be believed."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

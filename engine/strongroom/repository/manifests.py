@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from strongroom import _core
-from strongroom._core import PipedSeal, SealOptions, View
+from strongroom._core import TYPE_MANIFEST, PipedSeal, SealOptions, View
 from strongroom.errors import DamagedError, ObjectMissingError, SourceError, TargetError
 from strongroom.keys.envelope import Session, open_envelopes
 from strongroom.keys.rootkey import RootKey
-from strongroom.repository.entry import TYPE_MANIFEST, SegmentRef
+from strongroom.repository.entry import SegmentRef
 from strongroom.repository.snapshots import Snapshot
 
 if TYPE_CHECKING:
