@@ -1,0 +1,51 @@
+"""Restore from a repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom._core import UNWATCHED, Watch
+from strongroom.ops.restore_tree import restore_tree
+from strongroom.ops.restoring import Reports, RestoreCounts, RestoreOptions
+from strongroom.repository.opened import OpenRepository
+from strongroom.repository.snapshots import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryChunks:
+    """The chunks of a repository, as a restore fetches them."""
+
+    repository: OpenRepository
+
+    def fetch(
+        self, wants: NDArray[np.void], fds: Sequence[int], *, watch: Watch = UNWATCHED
+    ) -> None:
+        self.repository.segments.fetch(self.repository.index, wants, fds, watch=watch)
+
+
+def restore(
+    repository: OpenRepository,
+    snapshot: Snapshot,
+    target: str | bytes | os.PathLike[str],
+    *,
+    reports: Reports,
+    paths: Sequence[str | bytes | os.PathLike[str]] = (),
+    options: RestoreOptions | None = None,
+    watch: Watch = UNWATCHED,
+) -> RestoreCounts:
+    """Bring back a snapshot, or paths of it, below target; see restore_tree."""
+    return restore_tree(
+        lambda: repository.open_manifest(snapshot),
+        target,
+        chunks=RepositoryChunks(repository),
+        reports=reports,
+        paths=paths,
+        options=options,
+        expected_bytes=snapshot.bytes,
+        watch=watch,
+    )
