@@ -17,7 +17,10 @@ HERE = Path(__file__).parent
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
 SHARED = [HERE / f"{name}.c" for name in ("support", "passes", "spool", "repository")]
-LINK = {"test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"]}
+LINK = {
+    "test_identical": ["-Wl,--wrap=random_hedged"],
+    "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
+}
 RACED = ["test_threads", "test_faults", "test_job"]
 RACED += ["test_index", "test_session", "test_fetch", "test_verify"]
 SECONDS = 300  # a hang, not a measure of speed

@@ -3,10 +3,12 @@
 #include "base/bytes.h"
 #include "check.h"
 #include "repository.h"
+#include "segment/data.h"
 #include "support.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define RAW_LEN ((size_t)SRM_CHUNK_LEN + 5000)
@@ -203,11 +205,75 @@ static void reading_survives_every_failing_allocation(void) {
     repository_end(&repo);
 }
 
+/* Chunks laid out, and their directory read again. */
+static srm_status pack_data(void) {
+    static uint8_t last[SRM_FRAME_LEN];
+    data_packer *p;
+    data_frame frames[2];
+    data_entry *entries = NULL;
+    uint32_t count = 0;
+    size_t made = 0;
+    srm_status status = data_packer_new(&p);
+    CHECK((status == SRM_OK) == (p != NULL));
+    for (uint8_t i = 0; status == SRM_OK && i < 200; i++) {
+        data_chunk c = {.id = {i}, .stored = raw, .stored_len = 9, .raw_len = 9};
+        uint32_t off;
+        status = data_packer_put(p, &c, frames, &made, &off);
+    }
+    if (status == SRM_OK)
+        status = data_packer_end(p, frames, &made);
+    if (status == SRM_OK) {
+        layout l = data_packer_layout(p);
+        CHECK(made == 1 && frames[0].piece_count == 1);
+        memcpy(last, frames[0].pieces[0].data, frames[0].pieces[0].len);
+        status = data_directory(last, frames[0].pieces[0].len, &l, &entries, &count);
+        CHECK(status == SRM_OK ? count == 200 : entries == NULL && count == 0);
+    }
+    free(entries);
+    data_packer_free(p);
+    return status;
+}
+
+/* An index filled, saved, and opened again. */
+static srm_status use_index(void) {
+    static const uint8_t note[64];
+    srm_index *indexes[2] = {NULL, NULL};
+    srm_location at = {.stored_len = 1};
+    uint8_t id[SRM_DIGEST_LEN] = {0};
+    int fd = memfd_create("table", MFD_CLOEXEC);
+    CHECK(fd >= 0);
+    srm_status status = srm_index_new(&indexes[0]);
+    for (uint16_t i = 0; status == SRM_OK && i < 2000; i++) {
+        store_be16(id, (uint16_t)(i << 8 | i >> 8));
+        status = srm_index_segment(indexes[0], id, &at.segment);
+        if (status == SRM_OK)
+            status = srm_index_put(indexes[0], id, &at);
+    }
+    if (status == SRM_OK)
+        status = srm_index_save(indexes[0], fd, note, 0);
+    if (status == SRM_OK)
+        status = srm_index_new(&indexes[1]);
+    if (status == SRM_OK)
+        status = srm_index_add_table(indexes[1], fd);
+    CHECK(status != SRM_OK || srm_index_count(indexes[1]) == 2000);
+    CHECK(status != SRM_OK || srm_index_find(indexes[1], id, &at) == 1);
+    srm_index_free(indexes[0]);
+    srm_index_free(indexes[1]);
+    (void)close(fd);
+    return status;
+}
+
+static void repositories_survive_every_failing_allocation(void) {
+    fail_each(pack_data, 4);
+    fail_each(use_index, 60);
+}
+
 int main(void) {
     static const fact facts[] = {
         FACT(jobs_survive_every_failing_allocation),
         FACT(views_survive_every_failing_allocation),
         FACT(reading_survives_every_failing_allocation),
+        FACT(repositories_survive_every_failing_allocation),
     };
     fill_text(raw, RAW_LEN);
     return check_facts(facts, sizeof facts / sizeof facts[0]);
