@@ -16,10 +16,14 @@ if TYPE_CHECKING:
     from strongroom._core import Progress as Progress
     from strongroom._core import Result as Result
     from strongroom.errors import CancelledError as CancelledError
+    from strongroom.errors import ConflictError as ConflictError
     from strongroom.errors import DamagedError as DamagedError
     from strongroom.errors import IncompleteError as IncompleteError
     from strongroom.errors import InvalidKeyError as InvalidKeyError
     from strongroom.errors import LimitError as LimitError
+    from strongroom.errors import NoRepositoryError as NoRepositoryError
+    from strongroom.errors import ObjectExistsError as ObjectExistsError
+    from strongroom.errors import ObjectMissingError as ObjectMissingError
     from strongroom.errors import SourceError as SourceError
     from strongroom.errors import StrongroomError as StrongroomError
     from strongroom.errors import TargetError as TargetError
@@ -51,12 +55,16 @@ if TYPE_CHECKING:
 _HOME = {
     "Cancel": "_core",
     "CancelledError": "errors",
+    "ConflictError": "errors",
     "Credential": "keys.envelope",
     "DamagedError": "errors",
     "IncompleteError": "errors",
     "InvalidKeyError": "errors",
     "KdfParameters": "keys.password",
     "LimitError": "errors",
+    "NoRepositoryError": "errors",
+    "ObjectExistsError": "errors",
+    "ObjectMissingError": "errors",
     "Opener": "ops.opener",
     "Password": "keys.password",
     "Progress": "_core",

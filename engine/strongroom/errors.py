@@ -40,6 +40,24 @@ class IncompleteError(StrongroomError):
     exit_code = 3
 
 
+class NoRepositoryError(StrongroomError):
+    """There is no repository at the place that was named."""
+
+    exit_code = 10
+    default_hint = "check the place that -r names; strongroom init makes a repository"
+
+
+class ConflictError(StrongroomError):
+    """Others changed the repository in a way that this work could not follow."""
+
+    exit_code = 11
+    default_hint = "try again when nobody else writes to the repository"
+
+
+class ObjectExistsError(ConflictError):
+    """The store has an object of that name already; objects are never overwritten."""
+
+
 class WrongKeyError(StrongroomError):
     """The key or password does not open this (or its envelope was deliberately altered)."""
 
@@ -58,6 +76,12 @@ class DamagedError(StrongroomError):
 
     exit_code = 13
     default_hint = "the copy is damaged or was altered; try another copy"
+
+
+class ObjectMissingError(DamagedError):
+    """An object that the repository needs is not in the store."""
+
+    default_hint = "the copy is incomplete; try another copy"
 
 
 class UnsupportedError(StrongroomError):

@@ -51,7 +51,7 @@ def seal_envelope(credential: Credential, session: Session, session_key: bytes) 
     if isinstance(credential, RootKey):
         kind, body = OWNER, _owner_body(credential, session, session_key)
     else:
-        kind, body = PASSWORD, _password_body(credential, session, session_key)
+        kind, body = PASSWORD, password_body(credential, session, session_key)
     return struct.pack(">BBH", kind, 0, len(body)) + body
 
 
@@ -72,7 +72,7 @@ def open_envelopes(
         if envelope_type == kind and isinstance(credential, RootKey):
             return _open_owner(credential, session, body, doing=doing)
         if envelope_type == kind and isinstance(credential, Password):
-            return _open_password(credential, session, body, doing=doing)
+            return open_password_body(credential, session, body, doing=doing)
     raise WrongKeyError(
         f"{doing}: it was not sealed for {_WORDS[kind]}",
         hint=f"open it with {_WORDS[OWNER + PASSWORD - kind]}",
@@ -132,7 +132,8 @@ def _password_keys(
     return okm[:32], okm[32:]
 
 
-def _password_body(password: Password, session: Session, session_key: bytes) -> bytes:
+def password_body(password: Password, session: Session, session_key: bytes) -> bytes:
+    """A password envelope's body; slots of repositories hold the same."""
     kdf = password.kdf
     parameters = _PASSWORD_PARAMS.pack(kdf.memory_kib, kdf.passes, kdf.lanes, 0)
     salt = secrets.token_bytes(32)
@@ -141,7 +142,8 @@ def _password_body(password: Password, session: Session, session_key: bytes) -> 
     return parameters + salt + commitment + wrapped
 
 
-def _open_password(password: Password, session: Session, body: bytes, *, doing: str) -> bytes:
+def open_password_body(password: Password, session: Session, body: bytes, *, doing: str) -> bytes:
+    """The key in it. Raises WrongKeyError, DamagedError, LimitError."""
     parameters, salt, stored, wrapped = body[:8], body[8:40], body[40:72], body[72:]
     commitment, key = _password_keys(password, session, parameters, salt)
     if not hmac.compare_digest(commitment, stored):

@@ -75,6 +75,10 @@ class Password:
         self.kdf = KdfParameters() if kdf is None else kdf
         self.allow_costly = allow_costly
 
+    def to_text(self) -> str:
+        """The password itself, normalised."""
+        return self._secret.decode("utf-8")
+
     def stretch(self, salt: bytes, parameters: KdfParameters) -> bytes:
         """32 bytes from the password. Raises LimitError before memory is taken."""
         parameters.check(allow_costly=self.allow_costly)

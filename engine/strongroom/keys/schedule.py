@@ -1,5 +1,9 @@
 """Which key comes from which: docs/FORMAT.md, section 2. HKDF is RFC 5869 with SHA-256."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
@@ -29,6 +33,48 @@ def mac(key: bytes, data: bytes) -> bytes:
 def wrap_key(root: RootKey, repo_id: bytes) -> bytes:
     """K_wrap: what owner envelopes are made from."""
     return _root_subkey(root, repo_id, b"wrap")
+
+
+def chunk_key(root: RootKey, repo_id: bytes) -> bytes:
+    """K_chunk-id: what names the chunks of a repository."""
+    return _root_subkey(root, repo_id, b"chunk-id")
+
+
+def log_key(root: RootKey, repo_id: bytes) -> bytes:
+    """K_log: what log entries are sealed and authenticated with."""
+    return _root_subkey(root, repo_id, b"log")
+
+
+def sign_key(root: RootKey, repo_id: bytes) -> bytes:
+    """K_sign: the seed of the Ed25519 key that signs log entries."""
+    return _root_subkey(root, repo_id, b"sign")
+
+
+def check_key(root: RootKey, repo_id: bytes) -> bytes:
+    """K_check: what tells a wrong key from damage."""
+    return _root_subkey(root, repo_id, b"check")
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryKeys:
+    """All that is derived from a root key for one repository, 32 bytes each."""
+
+    wrap: bytes = field(repr=False)
+    chunk: bytes = field(repr=False)
+    log: bytes = field(repr=False)
+    sign: bytes = field(repr=False)
+    check: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, root: RootKey, repo_id: bytes) -> RepositoryKeys:
+        """The keys for the repository of that id."""
+        return cls(
+            wrap=wrap_key(root, repo_id),
+            chunk=chunk_key(root, repo_id),
+            log=log_key(root, repo_id),
+            sign=sign_key(root, repo_id),
+            check=check_key(root, repo_id),
+        )
 
 
 def _root_subkey(root: RootKey, repo_id: bytes, name: bytes) -> bytes:

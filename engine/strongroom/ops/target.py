@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +13,7 @@ from pathlib import Path
 
 from strongroom.errors import TargetError, TargetExistsError, UsageError
 from strongroom.ops.source import Source
-
-# What file systems answer that cannot make a file without a name, or a hard link.
-_NOT_HERE = {errno.EOPNOTSUPP, errno.EINVAL, errno.EISDIR, errno.ENOENT, errno.EPERM, errno.ENOSYS}
+from strongroom.stores.nameless import NOT_HERE, link, open_nameless, sibling
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +107,7 @@ def _whole_file(
     path: Path, permissions: _Permissions, *, overwrite: bool, doing: str
 ) -> Iterator[int]:
     with _explained(path, doing=doing):
-        nameless = _open_nameless(path.parent)
+        nameless = open_nameless(path.parent)
     if nameless is not None:
         with _descriptor(nameless) as fd:
             yield fd
@@ -118,7 +115,7 @@ def _whole_file(
                 _finish(fd, permissions)
                 _name(fd, path, overwrite=overwrite)
     else:
-        partial = _sibling(path)
+        partial = sibling(path)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with _explained(path, doing=doing):
             named = os.open(partial, flags, 0o666)
@@ -142,41 +139,19 @@ def _finish(fd: int, permissions: _Permissions) -> None:
     os.fsync(fd)
 
 
-def _open_nameless(folder: Path) -> int | None:
-    """A file that vanishes with the process unless it is named, where the system has them."""
-    if not hasattr(os, "O_TMPFILE"):
-        return None
-    try:
-        fd = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        if error.errno in _NOT_HERE and folder.is_dir():
-            return None
-        raise
-    if Path(f"/proc/self/fd/{fd}").exists():
-        return fd
-    os.close(fd)
-    return None
-
-
 def _name(nameless: int, path: Path, *, overwrite: bool) -> None:
     """Give a nameless file its name. Raises FileExistsError unless overwrite."""
     try:
-        _link(nameless, path)
+        link(nameless, path)
     except FileExistsError:
         if not overwrite:
             raise
-        partial = _sibling(path)
-        _link(nameless, partial)
+        partial = sibling(path)
+        link(nameless, partial)
         try:
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
-
-
-def _link(fd: int, path: Path) -> None:
-    # Only with a folder descriptor does os.link call linkat(2), which follows this link.
-    with _descriptor(os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY)) as folder:
-        os.link(str(fd), path, src_dir_fd=folder, follow_symlinks=True)
 
 
 def _move(partial: Path, path: Path, *, overwrite: bool) -> None:
@@ -187,17 +162,12 @@ def _move(partial: Path, path: Path, *, overwrite: bool) -> None:
     try:
         os.link(partial, path)
     except OSError as error:
-        if error.errno not in _NOT_HERE:
+        if error.errno not in NOT_HERE:
             raise
         # No hard links here (FAT): what is left is to look, then rename.
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path) from None
         partial.replace(path)
-
-
-def _sibling(path: Path) -> Path:
-    """A name beside path that no other writer takes, whatever the length of path's own."""
-    return path.with_name(f".{secrets.token_hex(8)}.partial")
 
 
 def _status(path: Path) -> os.stat_result | None:

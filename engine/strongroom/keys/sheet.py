@@ -1,0 +1,52 @@
+"""The recovery sheet: what a person needs on paper to get the data back."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Final
+
+from strongroom.keys.rootkey import RootKey
+
+_GROUPS_A_LINE: Final = 4
+
+_SHEET: Final = """\
+STRONGROOM RECOVERY SHEET
+
+Keep this on paper, away from the computer. Whoever has these digits and a copy of the
+repository can read everything in it. Without them, and without the password, nobody can.
+
+Repository   {repository}
+Id           {repo_id}
+Made on      {made}
+
+Key          {digits}
+
+To get everything back:
+
+  1. Install Strongroom, and have the repository or a copy of it at hand.
+  2. Type the 64 digits into a file, say recovery.key (spaces and line ends do not matter).
+  3. Check that they are typed right:
+
+     strongroom key check -r {quoted} --key-file recovery.key
+
+  4. Restore the newest snapshot into a new folder:
+
+     strongroom restore -r {quoted} --key-file recovery.key latest --target restored
+
+Where the repository has moved, name its new place after -r.
+"""
+
+
+def recovery_sheet(root: RootKey, *, repository: str, repo_id: bytes, made: str) -> str:
+    """Plain text to print. made: a date as people write it."""
+    groups = root.to_digits().split()
+    lines = [
+        "  ".join(groups[i : i + _GROUPS_A_LINE]) for i in range(0, len(groups), _GROUPS_A_LINE)
+    ]
+    return _SHEET.format(
+        repository=repository,
+        repo_id=repo_id.hex(),
+        made=made,
+        digits=("\n" + " " * 13).join(lines),
+        quoted=shlex.quote(repository),
+    )

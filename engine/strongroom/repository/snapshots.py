@@ -1,0 +1,128 @@
+"""Snapshots: what one backup saved, as its log entry tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from strongroom.errors import DamagedError, SourceError, UnsupportedError, UsageError
+
+LATEST: Final = "latest"
+PREFIX_MIN: Final = 4
+"""Hexadecimal digits that name a snapshot, at least."""
+
+_LIST = '"strongroom snapshots" lists them'
+_U64 = 2**64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One backup. Counts are of what it holds, but for new_bytes."""
+
+    id: bytes
+    """16 bytes: the name of its manifest segment."""
+    root: bytes
+    """Of that segment, 32 bytes."""
+    time: int
+    """When the backup began: nanoseconds since 1970."""
+    host: str
+    user: str
+    tags: tuple[str, ...] = ()
+    paths: tuple[bytes, ...] = ()
+    """As given to the backup."""
+    entries: int
+    files: int
+    bytes: int
+    new_bytes: int
+    """Stored bytes that this backup added."""
+    errors: int
+    """Files that could not be read, or changed while they were read."""
+
+    def to_map(self) -> dict[str, Any]:
+        """As it is sealed in the log."""
+        found: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        return found | {"tags": list(self.tags), "paths": list(self.paths)}
+
+    @classmethod
+    def from_map(cls, found: object, *, doing: str) -> Snapshot:
+        """From what was sealed in the log. Raises DamagedError, UnsupportedError."""
+        if not isinstance(found, dict):
+            raise DamagedError(f"{doing}: snapshot: it is no map")
+        names = {field.name for field in fields(cls)}
+        if found.keys() - names:
+            raise UnsupportedError(f"{doing}: snapshot: it has fields this version does not know")
+        if names - found.keys():
+            raise DamagedError(f"{doing}: snapshot: fields are missing")
+        for name, value in found.items():
+            if not _FITS[name](value):
+                raise DamagedError(f"{doing}: snapshot: {name} cannot be what it says")
+        return cls(**found | {"tags": tuple(found["tags"]), "paths": tuple(found["paths"])})
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < _U64
+
+
+def _is_time(value: object) -> bool:
+    return type(value) is int and abs(value) < _U64 // 2
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) == 16
+
+
+def _is_root(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) == 32
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_paths(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, bytes) for item in value)
+
+
+_FITS: Final = {
+    "id": _is_id,
+    "root": _is_root,
+    "time": _is_time,
+    "host": _is_text,
+    "user": _is_text,
+    "tags": _is_texts,
+    "paths": _is_paths,
+    "entries": _is_count,
+    "files": _is_count,
+    "bytes": _is_count,
+    "new_bytes": _is_count,
+    "errors": _is_count,
+}
+
+
+def find_snapshot(snapshots: Sequence[Snapshot], name: str) -> Snapshot:
+    """The snapshot that name means: `latest`, the id, or a prefix of it that only one has.
+
+    snapshots: in the order of the log. Raises UsageError; SourceError when there is none.
+    """
+    if name == LATEST:
+        if not snapshots:
+            raise SourceError("the repository has no snapshot yet")
+        return snapshots[-1]
+    wanted = name.lower()
+    if not set(wanted) <= set("0123456789abcdef") or not PREFIX_MIN <= len(wanted) <= 32:
+        raise UsageError(
+            f"{name!r} names no snapshot: a snapshot is {LATEST}, or at least {PREFIX_MIN} "
+            "hexadecimal digits of its id",
+            hint=_LIST,
+        )
+    found = [snapshot for snapshot in snapshots if snapshot.id.hex().startswith(wanted)]
+    if not found:
+        raise SourceError(f"there is no snapshot {name}", hint=_LIST)
+    if len(found) > 1:
+        raise UsageError(f"{len(found)} snapshots begin with {name}: give more digits", hint=_LIST)
+    return found[0]
