@@ -86,6 +86,8 @@ const char *srm_status_text(int status) {
         return "too long";
     case SRM_ECHANGED:
         return "it became shorter while it was read";
+    case SRM_ENOTFOUND:
+        return "not found";
     }
     return "unknown status";
 }

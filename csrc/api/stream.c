@@ -48,9 +48,7 @@ srm_status srm_scrub_start(
     *out = NULL;
     if (header == NULL || !source_is_sound(&source))
         return SRM_EINVAL;
-    srm_header_info info;
-    srm_status status = header_parse(header, &info);
-    return status == SRM_OK ? stream_scrub(header, source, threads, out) : status;
+    return stream_scrub(header, source, threads, out);
 }
 
 srm_status srm_prove_start(const uint8_t header[4096], srm_source source, uint64_t frame,
@@ -60,9 +58,7 @@ srm_status srm_prove_start(const uint8_t header[4096], srm_source source, uint64
     *out = NULL;
     if (header == NULL || !source_is_sound(&source) || frame >= FRAME_COUNT_MAX)
         return SRM_EINVAL;
-    srm_header_info info;
-    srm_status status = header_parse(header, &info);
-    return status == SRM_OK ? stream_prove(header, source, frame, threads, out) : status;
+    return stream_prove(header, source, frame, threads, out);
 }
 
 srm_status srm_job_proof(srm_job *job, uint8_t proof[848], size_t *proof_len) {

@@ -35,7 +35,8 @@ typedef enum srm_status {
     SRM_EAUTH = 10,        /* stored bytes fail their tag, MAC or commitment */
     SRM_EUNSUPPORTED = 11, /* unknown version, suite, type, flag or envelope */
     SRM_ELIMIT = 12,       /* longer than a segment or the given memory can hold */
-    SRM_ECHANGED = 13      /* the input became shorter while it was read */
+    SRM_ECHANGED = 13,     /* the input became shorter while it was read */
+    SRM_ENOTFOUND = 14     /* nothing of that name is known */
 } srm_status;
 
 /* Where in a segment something failed. */
@@ -98,7 +99,7 @@ typedef struct srm_envelope {
 typedef struct srm_header_info {
     uint32_t version;
     uint32_t suite;
-    uint32_t type; /* 1 stream */
+    uint32_t type; /* 1 stream, 2 data, 3 manifest */
     uint8_t repo_id[32];
     uint8_t session_id[16];
     uint32_t envelope_count;
@@ -128,7 +129,7 @@ typedef struct srm_sink {
 } srm_sink;
 
 typedef struct srm_seal_options {
-    uint32_t type;    /* 1 stream */
+    uint32_t type;    /* 1 stream or 3 manifest: laid out alike */
     int32_t level;    /* 0 (raw) to SRM_LEVEL_MAX */
     int32_t pad;      /* 1: hide the length (Padme); 0: pad to 4096 only */
     uint32_t threads; /* 0: as many as there are processors */
@@ -163,13 +164,14 @@ typedef struct srm_job srm_job;
 SRM_MUST_USE srm_status srm_seal_start(
     const srm_seal_options *options, srm_source source, srm_sink sink, srm_job **out);
 
-/* Open a stream: header is its first 4096 bytes, source what follows them. Plaintext reaches the
- * sink frame by frame, each after its tag verified: only SRM_OK means it is complete.
+/* Open a stream or a manifest: header is its first 4096 bytes, source what follows them.
+ * Plaintext reaches the sink frame by frame, each after its tag verified: only SRM_OK means it is
+ * complete. Which of the two it is srm_header_parse tells. SRM_EUNSUPPORTED: it is neither.
  * SRM_EAUTH at SRM_AT_HEADER: session_key is not this segment's, or the header was altered. */
 SRM_MUST_USE srm_status srm_open_start(const uint8_t header[4096], const uint8_t session_key[32],
     srm_source source, srm_sink sink, uint32_t threads, srm_job **out);
 
-/* Recompute the Merkle root of a stream without a key and hold it against its trailer. */
+/* Recompute the Merkle root of a segment without a key and hold it against its trailer. */
 SRM_MUST_USE srm_status srm_scrub_start(
     const uint8_t header[4096], srm_source source, uint32_t threads, srm_job **out);
 
@@ -205,9 +207,9 @@ void srm_job_free(srm_job *job);
 
 /* ---- Reading at any place ------------------------------------------------------------------ */
 
-/* A stream in a regular file or in memory, read wherever it is wanted. Exactly the frames that
- * are asked for are read, and verified before any byte of them comes out; the segment root is
- * not checked. One thread at a time. */
+/* A stream or manifest in a regular file or in memory, read wherever it is wanted. Exactly the
+ * frames that are asked for are read, and verified before any byte of them comes out; the segment
+ * root is not checked. One thread at a time. */
 typedef struct srm_view srm_view;
 
 /* header: the stream's first 4096 bytes; source: what follows, the caller's, which must live as
@@ -226,6 +228,71 @@ SRM_MUST_USE srm_status srm_view_read(
 
 /* Wipes and frees. NULL is fine. */
 void srm_view_free(srm_view *view);
+
+/* ---- Chunk index ------------------------------------------------------------------------- */
+
+/* Which chunk of a repository is where: table files, mapped and never written to, and in memory
+ * what changed since. A cache: it is made anew from the segments' directories, and may be lost.
+ * A chunk is looked up by the first 16 bytes of its id; whoever reads it checks all.
+ *
+ * Any number of threads may find, put and remove at once, and name segments. Tables are added,
+ * and the index saved and freed, while no other thread uses it. */
+typedef struct srm_index srm_index;
+
+typedef struct srm_location {
+    uint32_t segment; /* its number in this index */
+    uint32_t off;     /* plaintext offset of the record's head */
+    uint32_t stored_len;
+} srm_location;
+
+/* The caller frees *out with srm_index_free. */
+SRM_MUST_USE srm_status srm_index_new(srm_index **out);
+
+/* Add a table file, newer than those before; its bytes must stay as they are until srm_index_free,
+ * fd need not. Of newer and older tables the newer is right. SRM_EDAMAGED, SRM_EUNSUPPORTED: not a
+ * table of this version and machine: make it anew. SRM_ELIMIT: too many tables. */
+SRM_MUST_USE srm_status srm_index_add_table(srm_index *x, int fd);
+
+/* The number of a segment, which it gets if it has none. */
+SRM_MUST_USE srm_status srm_index_segment(srm_index *x, const uint8_t id[16], uint32_t *number);
+
+/* SRM_ENOTFOUND: no segment has that number, or it was dropped. */
+SRM_MUST_USE srm_status srm_index_segment_id(const srm_index *x, uint32_t number, uint8_t id[16]);
+
+/* Numbers given so far; those of dropped segments count. */
+uint32_t srm_index_segment_count(const srm_index *x);
+
+/* Its chunks are no longer found there. Should it come again, it gets another number. */
+void srm_index_drop_segment(srm_index *x, uint32_t number);
+
+/* Add a chunk, or say where it is now. */
+SRM_MUST_USE srm_status srm_index_put(srm_index *x, const uint8_t id[32], const srm_location *at);
+/* The same for count chunks: ids of 32 bytes each, and a location each. */
+SRM_MUST_USE srm_status srm_index_put_all(
+    srm_index *x, const uint8_t *ids, const srm_location *at, uint64_t count);
+
+SRM_MUST_USE srm_status srm_index_remove(srm_index *x, const uint8_t id[32]);
+
+/* 1: *at says where it is; 0: it is not known. */
+int32_t srm_index_find(const srm_index *x, const uint8_t id[32], srm_location *at);
+/* The same for count ids of 32 bytes each: found gets a 1 or 0 for each. */
+SRM_MUST_USE srm_status srm_index_find_all(
+    const srm_index *x, const uint8_t *ids, uint64_t count, uint8_t *found);
+
+/* Chunks, at least as many as can be found: tables may overlap. */
+uint64_t srm_index_count(const srm_index *x);
+
+/* Write a table file to fd, an empty regular file: all that can be found, or (fresh_only) what
+ * changed since the tables were added, to be read after them. note: 64 bytes of the caller's.
+ * Bytes are not synced. Memory: 1/64 of the file. */
+SRM_MUST_USE srm_status srm_index_save(
+    const srm_index *x, int fd, const uint8_t note[64], int32_t fresh_only);
+
+/* The note of a table file. SRM_EDAMAGED, SRM_EUNSUPPORTED as above. */
+SRM_MUST_USE srm_status srm_index_note(int fd, uint8_t note[64]);
+
+/* NULL is fine. */
+void srm_index_free(srm_index *x);
 
 /* ---- Merkle trees (RFC 6962) ------------------------------------------------------------- */
 

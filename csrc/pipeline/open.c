@@ -253,7 +253,7 @@ static bool do_next(void *work, unsigned number) {
 /* --- one thread again --- */
 
 static srm_status prepare(open_work *w) {
-    srm_status status = frames_begin(&w->frames, w->control, w->source);
+    srm_status status = frames_begin(&w->frames, w->control, w->source, w->keys.type);
     if (status == SRM_EDAMAGED)
         return job_fail(w->control, status, SRM_AT_TRAILER, 0);
     if (status != SRM_OK)
@@ -339,7 +339,7 @@ srm_status stream_open(const uint8_t header[SRM_HEADER_LEN], const uint8_t sessi
     memcpy(w->header, header, SRM_HEADER_LEN);
     w->source = source;
     w->threads = threads;
-    srm_status status = header_unlock(header, session_key, &w->keys);
+    srm_status status = header_unlock_stream(header, session_key, &w->keys);
     if (status == SRM_OK)
         status = job_start(open_body, open_release, w, out);
     if (status != SRM_OK)

@@ -3,6 +3,7 @@
 #include "pipeline/frames.h"
 #include "pipeline/leaves.h"
 #include "pipeline/stream.h"
+#include "segment/header.h"
 #include "threads/crew.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ typedef struct scrub_work {
     uint32_t threads;
     uint64_t proven; /* the frame to prove, or LEN_UNKNOWN */
     prover prover;
+    unsigned type;
     uint8_t header[SRM_HEADER_LEN];
     unsigned worker_count;
     uint8_t **buffers; /* SRM_FRAME_LEN bytes for each worker */
@@ -23,6 +25,7 @@ typedef struct scrub_work {
     uint64_t next_read;
     bool reading; /* a role: the next bytes of a pipe */
     leaves leaves;
+    uint8_t digests[DATA_DIGESTS_LEN_MAX]; /* of a data segment's frames, as they are */
 } scrub_work;
 
 static bool may_read(const scrub_work *w) {
@@ -52,6 +55,8 @@ static void hash_next(scrub_work *w, uint8_t *buffer) {
     if (status == SRM_EDAMAGED)
         status = job_fail(w->control, status, SRM_AT_TRAILER, 0);
     crew_enter(&w->crew);
+    if (status == SRM_OK && w->frames.is_data)
+        memcpy(w->digests + index * SRM_DIGEST_LEN, digest, sizeof digest);
     if (status == SRM_OK)
         status = leaves_put(&w->leaves, index, digest, len, last);
     crew_stop(&w->crew, status);
@@ -72,7 +77,7 @@ static bool do_next(void *work, unsigned number) {
 }
 
 static srm_status prepare(scrub_work *w) {
-    srm_status status = frames_begin(&w->frames, w->control, w->source);
+    srm_status status = frames_begin(&w->frames, w->control, w->source, w->type);
     if (status == SRM_EDAMAGED)
         return job_fail(w->control, status, SRM_AT_TRAILER, 0);
     if (status != SRM_OK)
@@ -95,14 +100,36 @@ static srm_status prepare(scrub_work *w) {
     return status;
 }
 
+/* Digests beside a root that they make say which frame it is that changed. */
+static srm_status name_frame(scrub_work *w, const layout *l) {
+    uint8_t stated[SRM_DIGEST_LEN];
+    srm_status status = root_of_digests(w->header, l, w->frames.digests, stated);
+    if (status == SRM_OK)
+        status = trailer_check(w->frames.trailer, w->header, stated, l);
+    for (uint64_t i = 0; status == SRM_OK && i < l->frame_count; i++)
+        if (memcmp(w->digests + i * SRM_DIGEST_LEN, w->frames.digests + i * SRM_DIGEST_LEN,
+                SRM_DIGEST_LEN) != 0)
+            return job_fail_at(w->control, SRM_EDAMAGED, SRM_AT_FRAME, i);
+    return status;
+}
+
 static srm_status compare(scrub_work *w) {
     srm_result *result = &w->control->result;
     layout l = root_layout(&w->leaves.root);
     srm_status status = root_end(&w->leaves.root, result->root);
     if (status == SRM_OK)
         status = trailer_check(w->frames.trailer, w->header, result->root, &l);
+    if (w->frames.is_data && (status == SRM_OK || status == SRM_EDAMAGED)) {
+        bool whole = status == SRM_OK;
+        status = name_frame(w, &l);
+        if (whole && status == SRM_EDAMAGED)
+            status = job_fail(w->control, status, SRM_AT_TRAILER, 0);
+        else if (!whole && status == SRM_OK)
+            status = SRM_EDAMAGED;
+    }
     result->frames = l.frame_count;
-    result->stored_len = layout_trailer_off(&l) + SRM_TRAILER_LEN;
+    result->stored_len = layout_trailer_off(&l);
+    result->stored_len += w->frames.is_data ? data_trailer_len(&l) : SRM_TRAILER_LEN;
     return status;
 }
 
@@ -136,16 +163,21 @@ static void scrub_release(void *argument) {
 
 static srm_status start(const uint8_t header[SRM_HEADER_LEN], srm_source source, uint64_t proven,
     uint32_t threads, srm_job **out) {
+    srm_header_info info;
     *out = NULL;
+    srm_status status = header_parse(header, &info);
+    if (status != SRM_OK)
+        return status;
     scrub_work *w = calloc(1, sizeof *w);
     if (w == NULL)
         return SRM_ENOMEM;
     crew_begin(&w->crew);
     memcpy(w->header, header, SRM_HEADER_LEN);
+    w->type = info.type;
     w->source = source;
     w->proven = proven;
     w->threads = threads;
-    srm_status status = job_start(scrub_body, scrub_release, w, out);
+    status = job_start(scrub_body, scrub_release, w, out);
     if (status != SRM_OK)
         scrub_release(w);
     return status;

@@ -407,9 +407,10 @@ srm_status stream_seal(
     w->chunk_count = count_chunks(w->source.len);
     w->worker_count = crew_size(options->threads, w->chunk_count);
     w->slot_count = w->worker_count + 2;
-    srm_status status = options->level < 0 || options->level > SRM_LEVEL_MAX
-                            ? SRM_EINVAL
-                            : header_build(options, w->header, &w->keys);
+    srm_status status =
+        options->level < 0 || options->level > SRM_LEVEL_MAX || options->type == SEGMENT_DATA
+            ? SRM_EINVAL
+            : header_build(options, w->header, &w->keys);
     if (status == SRM_OK)
         status = job_start(seal_body, seal_release, w, out);
     if (status != SRM_OK)

@@ -1,5 +1,5 @@
-/* The three things done to a whole stream, as jobs. threads: 0 for as many as there are
- * processors. */
+/* The three things done to a whole stream or manifest, as jobs; data segments are scrubbed alone.
+ * threads: 0 for as many as there are processors. */
 #ifndef PIPELINE_STREAM_H
 #define PIPELINE_STREAM_H
 

@@ -195,10 +195,10 @@ static srm_status prepare(view *v, const uint8_t header[SRM_HEADER_LEN],
     const uint8_t session_key[SRM_KEY_LEN], srm_source source) {
     v->frame = NONE;
     v->chunk = NONE;
-    srm_status status = header_unlock(header, session_key, &v->keys);
+    srm_status status = header_unlock_stream(header, session_key, &v->keys);
     if (status != SRM_OK)
         return job_fail_at(&v->control, status, SRM_AT_HEADER, 0);
-    status = frames_begin(&v->frames, &v->control, source);
+    status = frames_begin(&v->frames, &v->control, source, v->keys.type);
     if (status == SRM_EDAMAGED)
         return job_fail_at(&v->control, status, SRM_AT_TRAILER, 0);
     if (status == SRM_OK && v->frames.source.len == LEN_UNKNOWN)

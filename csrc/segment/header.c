@@ -64,6 +64,10 @@ static srm_status expand(const uint8_t session_key[SRM_KEY_LEN], const char *lab
     return hkdf_expand(session_key, info, prefix_len + label_len + AT_COMMITMENT, out, out_len);
 }
 
+bool segment_type_is_known(unsigned type) {
+    return type >= SEGMENT_STREAM && type <= SEGMENT_MANIFEST;
+}
+
 void segment_keys_wipe(segment_keys *keys) {
     aead_free(keys->frames);
     wipe(keys, sizeof *keys);
@@ -112,7 +116,7 @@ srm_status header_build(
     const srm_seal_options *options, uint8_t header[SRM_HEADER_LEN], segment_keys *keys) {
     memset(header, 0, SRM_HEADER_LEN);
     memset(keys, 0, sizeof *keys);
-    if (options->type != SEGMENT_STREAM || options->envelopes_len > SRM_ENVELOPES_LEN_MAX)
+    if (!segment_type_is_known(options->type) || options->envelopes_len > SRM_ENVELOPES_LEN_MAX)
         return SRM_EINVAL;
     memcpy(header + AT_MAGIC, MAGIC, sizeof MAGIC);
     store_be16(header + AT_VERSION, SEGMENT_VERSION);
@@ -194,7 +198,7 @@ srm_status header_parse(const uint8_t header[SRM_HEADER_LEN], srm_header_info *o
         memcmp(digest, header + AT_DIGEST, sizeof digest) != 0)
         return SRM_EDAMAGED;
     if (load_be16(header + AT_VERSION) != SEGMENT_VERSION ||
-        load_be16(header + AT_SUITE) != SEGMENT_SUITE || header[AT_TYPE] != SEGMENT_STREAM ||
+        load_be16(header + AT_SUITE) != SEGMENT_SUITE || !segment_type_is_known(header[AT_TYPE]) ||
         header[AT_FRAME_LOG2] != FRAME_LOG2 || header[AT_PAGES] != 1 || header[AT_FLAGS] != 0)
         return SRM_EUNSUPPORTED;
     srm_header_info info = {
@@ -225,4 +229,14 @@ srm_status header_unlock(const uint8_t header[SRM_HEADER_LEN],
     if (status != SRM_OK)
         segment_keys_wipe(keys);
     return status;
+}
+
+srm_status header_unlock_stream(const uint8_t header[SRM_HEADER_LEN],
+    const uint8_t session_key[SRM_KEY_LEN], segment_keys *keys) {
+    srm_header_info info;
+    memset(keys, 0, sizeof *keys);
+    srm_status status = header_parse(header, &info);
+    if (status == SRM_OK && info.type == SEGMENT_DATA)
+        status = SRM_EUNSUPPORTED;
+    return status == SRM_OK ? header_unlock(header, session_key, keys) : status;
 }

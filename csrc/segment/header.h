@@ -8,6 +8,8 @@
 #define SEGMENT_VERSION 1
 #define SEGMENT_SUITE 1 /* AES-256-GCM, SHA-256, HKDF, BLAKE3 */
 #define SEGMENT_STREAM 1
+#define SEGMENT_DATA 2     /* chunks of a repository */
+#define SEGMENT_MANIFEST 3 /* laid out as a stream */
 #define RECORD_TAG_LEN 24
 #define SALT_LEN 32
 
@@ -24,11 +26,17 @@ typedef struct segment_keys {
 SRM_MUST_USE srm_status header_build(
     const srm_seal_options *options, uint8_t header[SRM_HEADER_LEN], segment_keys *keys);
 
+bool segment_type_is_known(unsigned type);
+
 /* As srm_header_parse. */
 SRM_MUST_USE srm_status header_parse(const uint8_t header[SRM_HEADER_LEN], srm_header_info *out);
 
 /* Check a parsed header's commitment and MAC under the session key; SRM_EAUTH. */
 SRM_MUST_USE srm_status header_unlock(const uint8_t header[SRM_HEADER_LEN],
+    const uint8_t session_key[SRM_KEY_LEN], segment_keys *keys);
+
+/* The same for what reads streams and manifests alone. SRM_EUNSUPPORTED: it is neither. */
+SRM_MUST_USE srm_status header_unlock_stream(const uint8_t header[SRM_HEADER_LEN],
     const uint8_t session_key[SRM_KEY_LEN], segment_keys *keys);
 
 /* The same keys for another thread. */

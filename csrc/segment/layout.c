@@ -15,6 +15,8 @@ uint64_t layout_padme(uint64_t len) {
     return (len + mask) & ~mask;
 }
 
+_Static_assert(DATA_DIGESTS_LEN_MAX < LAST_FRAME_UNIT, "layout_of_data");
+
 static uint64_t ceil_div(uint64_t value, uint64_t unit) {
     return value / unit + (value % unit != 0);
 }
@@ -41,6 +43,24 @@ srm_status layout_of_length(uint64_t frames_len, layout *out) {
         return SRM_EDAMAGED;
     out->frame_count = ceil_div(frames_len, SRM_FRAME_LEN);
     out->last_len = (uint32_t)(frames_len - (out->frame_count - 1) * SRM_FRAME_LEN);
+    return SRM_OK;
+}
+
+srm_status layout_of_data(uint64_t len, layout *out) {
+    const uint64_t longest =
+        (DATA_FRAMES_MAX + 1) * (uint64_t)SRM_FRAME_LEN + DATA_DIGESTS_LEN_MAX + SRM_TRAILER_LEN;
+    out->frame_count = 0;
+    out->last_len = 0;
+    if (len < SRM_TRAILER_LEN || len > longest)
+        return SRM_EDAMAGED;
+    /* Frames are multiples of a unit that all digests together are shorter than. */
+    uint64_t digests_len = (len - SRM_TRAILER_LEN) % LAST_FRAME_UNIT;
+    layout l;
+    srm_status status = layout_of_length(len - SRM_TRAILER_LEN - digests_len, &l);
+    if (status != SRM_OK || l.frame_count * SRM_DIGEST_LEN != digests_len ||
+        (l.last_len & (l.last_len - 1)) != 0)
+        return SRM_EDAMAGED;
+    *out = l;
     return SRM_OK;
 }
 

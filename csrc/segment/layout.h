@@ -15,6 +15,14 @@
 #define FOOTER_LEN 64
 #define OFFSET_LEN 8 /* one directory entry of a stream */
 
+/* Data segments: */
+#define DATA_FRAMES_MAX 64 /* full ones, before the last */
+#define DATA_ENTRY_LEN 48  /* one directory entry */
+/* As many as have their directory, and an end record, in one last frame. */
+#define DATA_CHUNKS_MAX                                                                            \
+    ((uint32_t)((FRAME_PLAIN_LEN - 2 * RECORD_HEAD_LEN - FOOTER_LEN) / DATA_ENTRY_LEN))
+#define DATA_DIGESTS_LEN_MAX ((size_t)((DATA_FRAMES_MAX + 1) * SRM_DIGEST_LEN))
+
 /* An incompressible chunk and its head fill exactly one frame. */
 _Static_assert(RECORD_HEAD_LEN + SRM_CHUNK_LEN == SRM_FRAME_LEN - SRM_TAG_LEN, "raw chunks");
 _Static_assert(SRM_FRAME_LEN == 1 << FRAME_LOG2, "frames");
@@ -34,6 +42,10 @@ SRM_MUST_USE srm_status layout_plan(uint64_t plain_len, bool pad, layout *out);
 
 /* The layout of a segment that stores frames_len bytes of frames. SRM_EDAMAGED: none does. */
 SRM_MUST_USE srm_status layout_of_length(uint64_t frames_len, layout *out);
+
+/* The layout of a data segment that is len bytes long without its header: frames, their digests,
+ * trailer. SRM_EDAMAGED: none is. */
+SRM_MUST_USE srm_status layout_of_data(uint64_t len, layout *out);
 
 /* Bytes of plaintext in all frames. */
 uint64_t layout_plain_len(const layout *l);

@@ -91,7 +91,7 @@ size_t proof_store(const prover *p, const root_builder *root, uint8_t out[SRM_PR
 static srm_status parse(const uint8_t *proof, size_t proof_len, layout *l, uint64_t *index) {
     if (proof_len < AT_PATH || memcmp(proof, MAGIC, sizeof MAGIC) != 0)
         return SRM_EDAMAGED;
-    if (proof[AT_VERSION] != PROOF_VERSION || proof[AT_TYPE] != SEGMENT_STREAM)
+    if (proof[AT_VERSION] != PROOF_VERSION || !segment_type_is_known(proof[AT_TYPE]))
         return SRM_EUNSUPPORTED;
     uint64_t steps = load_be32(proof + AT_STEPS);
     uint64_t frame_count = load_be32(proof + AT_FRAME_COUNT);

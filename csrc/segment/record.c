@@ -70,7 +70,13 @@ static bool counts_agree(const footer *f) {
     return f->count > 0 && f->directory_len == f->count * OFFSET_LEN;
 }
 
-srm_status footer_load(const uint8_t in[FOOTER_LEN], footer *out) {
+static bool data_counts_agree(const footer *f) {
+    return f->count >= 1 && f->count <= DATA_CHUNKS_MAX && f->raw_total >= f->count &&
+           f->raw_total <= f->count * SRM_CHUNK_LEN &&
+           f->directory_len == f->count * DATA_ENTRY_LEN;
+}
+
+static srm_status load(const uint8_t in[FOOTER_LEN], bool (*agree)(const footer *), footer *out) {
     memset(out, 0, sizeof *out);
     footer f = {
         .records_end = load_be64(in + 8),
@@ -80,8 +86,16 @@ srm_status footer_load(const uint8_t in[FOOTER_LEN], footer *out) {
         .raw_total = load_be64(in + 40),
     };
     if (memcmp(in, FOOTER_MAGIC, sizeof FOOTER_MAGIC) != 0 || zero_run(in + 48, 16) != 16 ||
-        !counts_agree(&f))
+        !agree(&f))
         return SRM_EDAMAGED;
     *out = f;
     return SRM_OK;
+}
+
+srm_status footer_load(const uint8_t in[FOOTER_LEN], footer *out) {
+    return load(in, counts_agree, out);
+}
+
+srm_status footer_load_data(const uint8_t in[FOOTER_LEN], footer *out) {
+    return load(in, data_counts_agree, out);
 }

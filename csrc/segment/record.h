@@ -33,5 +33,7 @@ void footer_store(const footer *f, uint8_t out[FOOTER_LEN]);
 
 /* Checks magic, zeros and counts against each other. SRM_EDAMAGED. */
 SRM_MUST_USE srm_status footer_load(const uint8_t in[FOOTER_LEN], footer *out);
+/* The same for a data segment, whose chunks have any length and whose entries are longer. */
+SRM_MUST_USE srm_status footer_load_data(const uint8_t in[FOOTER_LEN], footer *out);
 
 #endif

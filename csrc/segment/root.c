@@ -90,3 +90,39 @@ srm_status trailer_check(const uint8_t in[SRM_TRAILER_LEN], const uint8_t header
     trailer_store(header, root, l, expected);
     return memcmp(in, expected, sizeof expected) == 0 ? SRM_OK : SRM_EDAMAGED;
 }
+
+static size_t digests_len(const layout *l) {
+    return (size_t)l->frame_count * SRM_DIGEST_LEN;
+}
+
+size_t data_trailer_len(const layout *l) {
+    return digests_len(l) + SRM_TRAILER_LEN;
+}
+
+void data_trailer_store(const uint8_t header[SRM_HEADER_LEN], const uint8_t root[SRM_DIGEST_LEN],
+    const layout *l, const uint8_t *digests, uint8_t *out) {
+    memcpy(out, digests, digests_len(l));
+    trailer_store(header, root, l, out + digests_len(l));
+}
+
+srm_status data_trailer_check(const uint8_t *in, const uint8_t header[SRM_HEADER_LEN],
+    const uint8_t root[SRM_DIGEST_LEN], const layout *l, const uint8_t *digests) {
+    if (memcmp(in, digests, digests_len(l)) != 0)
+        return SRM_EDAMAGED;
+    return trailer_check(in + digests_len(l), header, root, l);
+}
+
+srm_status root_of_digests(const uint8_t header[SRM_HEADER_LEN], const layout *l,
+    const uint8_t *digests, uint8_t root[SRM_DIGEST_LEN]) {
+    root_builder b;
+    srm_status status = root_begin(&b, header);
+    for (uint64_t i = 0; status == SRM_OK && i < l->frame_count; i++) {
+        bool last = i + 1 == l->frame_count;
+        status =
+            root_add(&b, digests + i * SRM_DIGEST_LEN, last ? l->last_len : SRM_FRAME_LEN, last);
+    }
+    if (status == SRM_OK)
+        status = root_end(&b, root);
+    root_free(&b);
+    return status;
+}

@@ -36,11 +36,24 @@ void root_free(root_builder *b);
 void trailer_store(const uint8_t header[SRM_HEADER_LEN], const uint8_t root[SRM_DIGEST_LEN],
     const layout *l, uint8_t out[SRM_TRAILER_LEN]);
 
+/* A data segment's trailer is longer: one digest a frame, then the trailer as above. */
+size_t data_trailer_len(const layout *l);
+void data_trailer_store(const uint8_t header[SRM_HEADER_LEN], const uint8_t root[SRM_DIGEST_LEN],
+    const layout *l, const uint8_t *digests, uint8_t *out);
+
+/* The root of a whole segment, from the digests of all its frames. */
+SRM_MUST_USE srm_status root_of_digests(const uint8_t header[SRM_HEADER_LEN], const layout *l,
+    const uint8_t *digests, uint8_t root[SRM_DIGEST_LEN]);
+
 /* Does this end as a trailer does? Not a check, but it tells a cut-off file from a damaged one. */
 bool trailer_has_magic(const uint8_t in[SRM_TRAILER_LEN]);
 
 /* SRM_EDAMAGED unless the trailer is to the byte what these parts make. */
 SRM_MUST_USE srm_status trailer_check(const uint8_t in[SRM_TRAILER_LEN],
     const uint8_t header[SRM_HEADER_LEN], const uint8_t root[SRM_DIGEST_LEN], const layout *l);
+
+/* The same for data_trailer_len(l) bytes of a data segment. */
+SRM_MUST_USE srm_status data_trailer_check(const uint8_t *in, const uint8_t header[SRM_HEADER_LEN],
+    const uint8_t root[SRM_DIGEST_LEN], const layout *l, const uint8_t *digests);
 
 #endif

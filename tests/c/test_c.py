@@ -67,7 +67,7 @@ def test_program_holds(compiler: Compiler, name: str) -> None:
 
 
 @pytest.mark.xdist_group("c-threads")
-@pytest.mark.parametrize("name", ["test_threads", "test_faults", "test_job"])
+@pytest.mark.parametrize("name", ["test_threads", "test_faults", "test_job", "test_index"])
 def test_threads_do_not_race_and_repeat_no_nonce(name: str) -> None:
     program = WATCHED.program(name, [HERE / f"{name}.c", *SHARED])
     done = toolchain.run(program, seconds=SECONDS)

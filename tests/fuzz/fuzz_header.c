@@ -8,7 +8,7 @@
 #define DIGEST_OFF ((size_t)SRM_HEADER_LEN - SRM_DIGEST_LEN)
 
 static void check_info(const srm_header_info *info) {
-    HOLDS(info->version == 1 && info->suite == 1 && info->type == 1);
+    HOLDS(info->version == 1 && info->suite == 1 && info->type >= 1 && info->type <= 3);
     HOLDS(info->envelope_count >= 1 && info->envelope_count <= SRM_ENVELOPES_MAX);
     for (uint32_t i = 0; i < info->envelope_count; i++) {
         const srm_envelope *e = &info->envelopes[i];

@@ -8,6 +8,9 @@ from strongroom._core.constants import (
     LEVEL_MAX,
     THREADS_MAX,
     TRAILER_LEN,
+    TYPE_DATA,
+    TYPE_MANIFEST,
+    TYPE_STREAM,
 )
 from strongroom._core.endpoints import Endpoint
 from strongroom._core.headers import Header, parse_header
@@ -36,6 +39,9 @@ __all__ = [
     "LEVEL_MAX",
     "THREADS_MAX",
     "TRAILER_LEN",
+    "TYPE_DATA",
+    "TYPE_MANIFEST",
+    "TYPE_STREAM",
     "UNWATCHED",
     "BuildInfo",
     "Cancel",

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+from strongroom._core.constants import TYPE_STREAM
 from strongroom._core.endpoints import Endpoint, sink_of, source_of
 from strongroom._core.failures import check, failure_error
 from strongroom._core.headers import Header
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 WAKE_MS = 100
-TYPE_STREAM = 1
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called from the calling thread with bytes read and bytes written so far."""
@@ -71,6 +71,8 @@ class SealOptions:
     pad: bool
     threads: int = 0
     """At most this many; 0: as many as there are processors."""
+    type: int = TYPE_STREAM
+    """Or TYPE_MANIFEST, which is laid out alike."""
 
 
 def _free_job(holder: Any) -> None:
@@ -166,7 +168,7 @@ def start_seal(options: SealOptions, source: Endpoint, target: Endpoint, *, doin
     given = ffi.new(
         "srm_seal_options *",
         {
-            "type": TYPE_STREAM,
+            "type": options.type,
             "level": options.level,
             "pad": options.pad,
             "threads": options.threads,

@@ -44,6 +44,8 @@ def inspect_file(path: str | os.PathLike[str]) -> SealedInfo:
     if trailer[: _core.HEADER_LEN] != header.stored:
         raise DamagedError(f"{doing}: it is cut off, or its trailer is damaged")
     frames_len = opened.size - _core.HEADER_LEN - _core.TRAILER_LEN
+    if header.type == _core.TYPE_DATA:
+        frames_len -= frames_len % _core.HEADER_LEN  # digests: less than a page
     passwords = [body for kind, body in header.envelopes if kind == PASSWORD]
     return SealedInfo(
         version=header.version,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from strongroom import _core
 from strongroom._core import UNWATCHED, Cancel, Header, Progress, Result, Watch
-from strongroom.errors import LimitError, SourceError
+from strongroom.errors import LimitError, SourceError, UnsupportedError
 from strongroom.keys.envelope import Credential, Session, open_envelopes
 from strongroom.ops.source import open_source
 from strongroom.ops.target import new_file
@@ -154,6 +154,8 @@ def read_header(fd: int, *, doing: str) -> Header:
 
 
 def unlock(header: Header, key: Credential, *, doing: str) -> bytes:
-    """The session key that a header carries for this credential."""
+    """The session key that a sealed file's header carries for this credential."""
+    if header.type != _core.TYPE_STREAM:
+        raise UnsupportedError(f"{doing}: it is a part of a repository, not a sealed file")
     session = Session(header.repo_id, header.session_id)
     return open_envelopes(key, session, header.envelopes, doing=doing)
