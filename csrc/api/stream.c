@@ -75,6 +75,20 @@ srm_status srm_job_proof(srm_job *job, uint8_t proof[848], size_t *proof_len) {
     return SRM_OK;
 }
 
+srm_status srm_job_ids(srm_job *job, const uint8_t **ids, uint64_t *count) {
+    if (ids == NULL || count == NULL)
+        return SRM_EINVAL;
+    *ids = NULL;
+    *count = 0;
+    if (job == NULL)
+        return SRM_EINVAL;
+    if (!job_ended(job) || job_wait(job, 0) != SRM_OK)
+        return SRM_ESTATE;
+    *ids = job_controls(job)->ids;
+    *count = job_controls(job)->id_count;
+    return SRM_OK;
+}
+
 srm_status srm_proof_check(const uint8_t *proof, size_t proof_len, const uint8_t *frame, size_t len,
     const uint8_t root[32]) {
     if ((proof == NULL && proof_len > 0) || (frame == NULL && len > 0) || root == NULL)

@@ -111,13 +111,14 @@ srm_status aead_seal(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t
     return SRM_OK;
 }
 
-/* Hash and decrypt step by step; the plaintext is not to be trusted yet. */
+/* Hash, unless hasher is NULL, and decrypt step by step; the plaintext is not to be trusted yet. */
 static bool open_steps(
     EVP_CIPHER_CTX *ctx, blake3_hasher *hasher, const uint8_t *in, size_t in_len, uint8_t *out) {
     for (size_t done = 0; done < in_len;) {
         size_t step = min_size(STEP_LEN, in_len - done);
         int len = 0;
-        blake3_hasher_update(hasher, in + done, step);
+        if (hasher != NULL)
+            blake3_hasher_update(hasher, in + done, step);
         if (EVP_DecryptUpdate(ctx, out + done, &len, in + done, (int)step) != 1)
             return false;
         done += step;
@@ -139,11 +140,13 @@ srm_status aead_open(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t
     blake3_hasher_init(&hasher);
     if (EVP_DecryptInit_ex2(a->open, NULL, NULL, nonce, NULL) == 1 &&
         EVP_DecryptUpdate(a->open, NULL, &len, aad, (int)aad_len) == 1 &&
-        open_steps(a->open, &hasher, in, out_len, out) &&
+        open_steps(a->open, digest == NULL ? NULL : &hasher, in, out_len, out) &&
         EVP_CIPHER_CTX_ctrl(a->open, EVP_CTRL_AEAD_SET_TAG, SRM_TAG_LEN, tag) == 1)
         status = EVP_DecryptFinal_ex(a->open, tag, &len) == 1 ? SRM_OK : SRM_EAUTH;
-    blake3_hasher_update(&hasher, in + out_len, SRM_TAG_LEN);
-    blake3_hasher_finalize(&hasher, digest, SRM_DIGEST_LEN);
+    if (digest != NULL) {
+        blake3_hasher_update(&hasher, tag, SRM_TAG_LEN);
+        blake3_hasher_finalize(&hasher, digest, SRM_DIGEST_LEN);
+    }
     if (status != SRM_OK)
         wipe(out, out_len);
     return status;

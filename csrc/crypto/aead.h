@@ -30,7 +30,7 @@ SRM_MUST_USE srm_status aead_seal(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], 
     uint8_t digest[SRM_DIGEST_LEN]);
 
 /* in: in_len bytes, tag included. out: in_len - SRM_TAG_LEN bytes, zeroed unless SRM_OK; may be
- * in itself. digest: BLAKE3 of in. SRM_EAUTH: the tag does not match. */
+ * in itself. digest: BLAKE3 of in, or NULL. SRM_EAUTH: the tag does not match. */
 SRM_MUST_USE srm_status aead_open(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
     size_t aad_len, const uint8_t *in, size_t in_len, uint8_t *out, uint8_t digest[SRM_DIGEST_LEN]);
 

@@ -184,6 +184,10 @@ SRM_MUST_USE srm_status srm_prove_start(
 /* The proof that a job which ended well has made, at most SRM_PROOF_LEN_MAX bytes. */
 SRM_MUST_USE srm_status srm_job_proof(srm_job *job, uint8_t proof[848], size_t *proof_len);
 
+/* The ids of chunks that a job which ended well has to tell, 32 bytes each; good until the job is
+ * freed. */
+SRM_MUST_USE srm_status srm_job_ids(srm_job *job, const uint8_t **ids, uint64_t *count);
+
 /* Does the proof lead from a frame, len stored bytes, to a segment root? SRM_EDAMAGED: no;
  * SRM_EUNSUPPORTED: it is of a kind not known here. Any thread. */
 SRM_MUST_USE srm_status srm_proof_check(const uint8_t *proof, size_t proof_len,
@@ -293,6 +297,144 @@ SRM_MUST_USE srm_status srm_index_note(int fd, uint8_t note[64]);
 
 /* NULL is fine. */
 void srm_index_free(srm_index *x);
+/* ---- Writing a repository ------------------------------------------------------------------ */
+
+typedef struct srm_session_options {
+    uint8_t repo_id[32];
+    uint8_t session_id[16];
+    uint8_t session_key[32];
+    uint8_t chunk_key[32];    /* of all the repository's chunk ids */
+    const uint8_t *envelopes; /* as in srm_seal_options */
+    size_t envelopes_len;
+    int32_t level;    /* 0 (raw) to SRM_LEVEL_MAX */
+    uint32_t threads; /* 0: as many as there are processors */
+    int32_t spool_fd; /* a folder: segments are made in it, named by the 32 digits of their id */
+} srm_session_options;
+
+/* Chunks of files and streams, those that the index does not know yet gathered in data segments.
+ * One job at a time. Any failure of a job, other than of single files, abandons the session:
+ * SRM_ESTATE from then on. After a fork only the parent may use it. */
+typedef struct srm_session srm_session;
+
+/* What became of one file. Unless status is SRM_OK or SRM_ECHANGED, it has no ids. */
+typedef struct srm_file_result {
+    int32_t status; /* SRM_OK; SRM_ECHANGED: kept as read, but it changed meanwhile;
+                       SRM_EINVAL: not a regular file; SRM_EIO: could not be opened or read */
+    int32_t os_error;
+    uint32_t mode;  /* this and what follows as fstat(2) said before the first byte was read */
+    uint32_t flags; /* bit 0: sparse */
+    uint64_t size;  /* bytes read */
+    int64_t mtime_ns;
+    int64_t ctime_ns;
+    uint64_t ino;
+    uint64_t dev;
+    uint64_t nlink;
+    uint32_t uid;
+    uint32_t gid;
+    uint64_t first_id; /* its chunks' ids, in order, in those of the job */
+    uint64_t id_count;
+    uint64_t new_len; /* stored bytes it added, heads of records included */
+} srm_file_result;
+
+/* A data segment that is complete and fsynced; not so its name in the folder. */
+typedef struct srm_segment_info {
+    uint8_t id[16];
+    uint8_t root[32];
+    uint64_t length;
+    uint32_t type;   /* 2 data */
+    uint32_t chunks; /* how many it holds */
+} srm_segment_info;
+
+/* The options are used up before this returns, but for spool_fd, which stays the caller's. The
+ * index must outlive the session; the caller drops it with a session that was abandoned, or after
+ * srm_session_free it no longer finds any chunk of segments that were not reported. */
+SRM_MUST_USE srm_status srm_session_begin(
+    const srm_session_options *options, srm_index *index, srm_session **out);
+
+/* Take in regular files: count paths, each ended by a NUL, relative to dir_fd (AT_FDCWD is
+ * allowed), of any length. Symbolic links are not followed in the last component; nothing that
+ * is no regular file is read or waited for. paths and results, an array of count, must live until
+ * the job is freed. What is read counts as the job's bytes_in, what is stored as its bytes_out. */
+SRM_MUST_USE srm_status srm_session_files_start(srm_session *session, int32_t dir_fd,
+    const char *paths, size_t paths_len, uint64_t count, srm_file_result *results, srm_job **out);
+
+/* Take in all of one source. A source that cannot be read fails the job. Of *result only status,
+ * size, ids and new_len are set. */
+SRM_MUST_USE srm_status srm_session_stream_start(
+    srm_session *session, srm_source source, srm_file_result *result, srm_job **out);
+
+/* Close all segments. Nothing can be taken in after that. */
+SRM_MUST_USE srm_status srm_session_finish_start(srm_session *session, srm_job **out);
+
+/* Up to cap segments that are complete and were not taken before, *count of them. Also while a
+ * job runs. */
+SRM_MUST_USE srm_status srm_session_take_segments(
+    srm_session *session, srm_segment_info *out, size_t cap, size_t *count);
+
+/* Remove what is not complete, wipe and free; once the session's jobs were freed. NULL is fine. */
+void srm_session_free(srm_session *session);
+
+/* ---- Reading repositories ------------------------------------------------------------------ */
+
+/* Data segments of a repository, as files <2 hex>/<32 hex> (of the segment's id; the 2 are its
+ * first) below a folder. Keys, and the files opened last, at most 64. Any number of jobs. */
+typedef struct srm_segments srm_segments;
+
+/* wrap_key, chunk_key: K_wrap and K_chunk-id of docs/FORMAT.md. folder_fd may be closed after. The
+ * caller frees *out with srm_segments_free, once no job uses it. SRM_EIO: no descriptor left. */
+SRM_MUST_USE srm_status srm_segments_new(const uint8_t repo_id[32], const uint8_t wrap_key[32],
+    const uint8_t chunk_key[32], int folder_fd, srm_segments **out);
+
+/* Closes and wipes. NULL is fine. */
+void srm_segments_free(srm_segments *segments);
+
+/* What was found out about one segment. What failed first is named. */
+typedef struct srm_segment_status {
+    int32_t status;   /* a srm_status. SRM_ENOTFOUND: there is no such file */
+    int32_t place;    /* a srm_place */
+    int32_t os_error; /* an errno value, 0 if none */
+    uint32_t chunks;  /* in its directory, or found without one */
+    uint64_t frame;
+    uint64_t length;     /* of the file, bytes */
+    uint64_t bad_chunks; /* of those in its directory */
+} srm_segment_status;
+
+/* Put what segments hold into the index, as their directories say. ids: 16 bytes each. What is
+ * wrong with a segment fails only that one: statuses, one for each, written to until the job is
+ * freed. Of a segment whose directory cannot be read, those chunks are put that can be found. */
+SRM_MUST_USE srm_status srm_load_start(srm_segments *segments, srm_index *index, const uint8_t *ids,
+    uint64_t count, srm_segment_status *statuses, uint32_t threads, srm_job **out);
+
+#define SRM_WANT_SPARSE 1 /* do not write zeros: the file reads as zeros there anyway */
+
+/* A chunk, and where it is to go. */
+typedef struct srm_want {
+    uint8_t id[32];
+    uint32_t raw_len; /* bytes; a chunk of another length is damage */
+    uint32_t file;    /* which of the descriptors */
+    uint64_t off;     /* in that file, or in memory */
+    uint32_t flags;   /* SRM_WANT_SPARSE, or 0 */
+    /* What came of it: */
+    int32_t status;   /* a srm_status. SRM_ENOTFOUND: in no segment known, or (at SRM_AT_INPUT) its
+                       * segment is gone; SRM_EINVAL: there is no such place to go to */
+    int32_t place;    /* a srm_place */
+    int32_t os_error; /* an errno value, 0 if none */
+} srm_want;
+
+/* Write chunks to regular files (fds), or (fds NULL) into mem. Each frame is opened about once,
+ * in the order of storing; a chunk is written only after its id recomputed. What is wrong with a
+ * chunk or a file fails only the wants concerned. At most 2^32 - 1 wants; 16 bytes of memory each.
+ */
+SRM_MUST_USE srm_status srm_fetch_start(srm_segments *segments, srm_index *index, srm_want *wants,
+    uint64_t count, const int32_t *fds, uint32_t fd_count, uint8_t *mem, uint64_t mem_len,
+    uint32_t threads, srm_job **out);
+
+/* Check everything about segments: every frame, record and chunk id, the directory, and that their
+ * bytes make the root in the trailer and in roots (32 bytes each). ids and statuses as for
+ * srm_load_start. srm_job_ids then gives the chunks of the directories that are not good. */
+SRM_MUST_USE srm_status srm_verify_start(srm_segments *segments, const uint8_t *ids,
+    const uint8_t *roots, uint64_t count, srm_segment_status *statuses, uint32_t threads,
+    srm_job **out);
 
 /* ---- Merkle trees (RFC 6962) ------------------------------------------------------------- */
 

@@ -13,8 +13,8 @@ SRM_MUST_USE srm_status frame_seal(const segment_keys *keys, uint64_t index, boo
 
 /* Open one frame.
  * in: in_len stored bytes, tag included. out: caller-owned, in_len - SRM_TAG_LEN bytes, zeroed
- * unless SRM_OK; may be in itself. digest: BLAKE3 of in. SRM_EAUTH: wrong key, damage or tampering,
- * not distinguishable. */
+ * unless SRM_OK; may be in itself. digest: BLAKE3 of in, or NULL. SRM_EAUTH: wrong key, damage or
+ * tampering, not distinguishable. */
 SRM_MUST_USE srm_status frame_open(const segment_keys *keys, uint64_t index, bool last,
     const uint8_t *in, size_t in_len, uint8_t *out, uint8_t digest[SRM_DIGEST_LEN]);
 

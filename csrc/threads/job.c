@@ -135,6 +135,7 @@ void job_free(srm_job *job) {
     atomic_store(&job->control.cancelled, true);
     pthread_join(job->thread, NULL);
     job->release(job->work);
+    free(job->control.ids);
     drop_lock(job);
     free(job);
 }

@@ -18,6 +18,8 @@ typedef struct job_control {
     srm_result result;
     uint8_t proof[SRM_PROOF_LEN_MAX];
     size_t proof_len;
+    uint8_t *ids; /* id_count of SRM_DIGEST_LEN bytes; the job frees them */
+    uint64_t id_count;
 } job_control;
 
 /* Note what failed, if nothing failed before, and return status. Any thread of the work. */

@@ -16,11 +16,13 @@ from .toolchain import ROOT, SANITIZED, STRICT, Compiler
 HERE = Path(__file__).parent
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
-SHARED = [HERE / "support.c", HERE / "passes.c"]
+SHARED = [HERE / f"{name}.c" for name in ("support", "passes", "spool", "repository")]
 LINK = {
     "test_identical": ["-Wl,--wrap=random_hedged"],
     "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
 }
+RACED = ["test_threads", "test_faults", "test_job"]
+RACED += ["test_index", "test_session", "test_fetch", "test_verify"]
 SECONDS = 300  # a hang, not a measure of speed
 
 # ThreadSanitizer, and a ledger that ends the program when a nonce comes twice.
@@ -67,7 +69,7 @@ def test_program_holds(compiler: Compiler, name: str) -> None:
 
 
 @pytest.mark.xdist_group("c-threads")
-@pytest.mark.parametrize("name", ["test_threads", "test_faults", "test_job", "test_index"])
+@pytest.mark.parametrize("name", RACED)
 def test_threads_do_not_race_and_repeat_no_nonce(name: str) -> None:
     program = WATCHED.program(name, [HERE / f"{name}.c", *SHARED])
     done = toolchain.run(program, seconds=SECONDS)

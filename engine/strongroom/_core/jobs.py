@@ -135,6 +135,12 @@ class Job:
         check(lib.srm_job_proof(self._holder[0], out, length), doing=self._doing)
         return bytes(ffi.buffer(out, length[0]))
 
+    def ids(self) -> bytes:
+        """The chunk ids it has to tell, once it is over: 32 bytes each."""
+        ids, count = ffi.new("const uint8_t **"), ffi.new("uint64_t *")
+        check(lib.srm_job_ids(self._holder[0], ids, count), doing=self._doing)
+        return bytes(ffi.buffer(ids[0], count[0] * 32)) if count[0] > 0 else b""
+
     def close(self) -> None:
         """Stop it if it still runs, and free it. More than once is fine."""
         ffi.release(self._holder)

@@ -1,0 +1,297 @@
+"""Data segments of a repository, read: loaded into a chunk index, fetched from, verified."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom._core.failures import check, failure_error, text_of
+from strongroom._core.index import ChunkIndex
+from strongroom._core.jobs import UNWATCHED, Job, Watch
+from strongroom._native import ffi, lib
+from strongroom.errors import DamagedError, SourceError, StrongroomError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from typing_extensions import Buffer
+
+ID_LEN = 16
+ROOT_LEN = 32
+CHUNK_ID_LEN = 32
+
+SPARSE = 1
+"""A want's flag: zeros are not written, as the file reads as zeros there anyway."""
+
+OK: int = lib.SRM_OK
+NOT_FOUND: int = lib.SRM_ENOTFOUND
+
+WANT = np.dtype(
+    [
+        ("id", np.uint8, (CHUNK_ID_LEN,)),
+        ("raw_len", np.uint32),
+        ("file", np.uint32),
+        ("off", np.uint64),
+        ("flags", np.uint32),
+        ("status", np.int32),
+        ("place", np.int32),
+        ("os_error", np.int32),
+    ]
+)
+"""`srm_want`: a chunk, where it goes, and what came of it."""
+
+SEGMENT_STATUS = np.dtype(
+    [
+        ("status", np.int32),
+        ("place", np.int32),
+        ("os_error", np.int32),
+        ("chunks", np.uint32),
+        ("frame", np.uint64),
+        ("length", np.uint64),
+        ("bad_chunks", np.uint64),
+    ]
+)
+"""`srm_segment_status`: what is known of a segment after loading or verifying it."""
+
+
+def _free_segments(holder: Any) -> None:
+    lib.srm_segments_free(holder[0])
+    holder[0] = ffi.NULL
+
+
+class Segments:
+    """The data segments below a folder, as `<2 hex>/<32 hex>`. Close it."""
+
+    def __init__(self, *, repo_id: bytes, wrap_key: bytes, chunk_key: bytes, folder: Path) -> None:
+        """Keys of 32 bytes. Raises SourceError if there is no such folder."""
+        for given in (repo_id, wrap_key, chunk_key):
+            if len(given) != CHUNK_ID_LEN:
+                raise ValueError("a key or id is not 32 bytes long")
+        self._holder = ffi.gc(ffi.new("srm_segments **"), _free_segments)
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise SourceError(f"open {folder}: {error.strerror}") from error
+        try:
+            status = lib.srm_segments_new(repo_id, wrap_key, chunk_key, fd, self._holder)
+        finally:
+            os.close(fd)
+        check(status, doing=f"open {folder}")
+
+    def load(
+        self,
+        index: ChunkIndex,
+        ids: Sequence[bytes],
+        *,
+        watch: Watch = UNWATCHED,
+        threads: int = 0,
+    ) -> dict[bytes, StrongroomError]:
+        """Put what segments hold into the index. The result says what is wrong with which.
+
+        Of a segment whose directory is lost, chunks that can still be found are put.
+        """
+        statuses = np.zeros(len(ids), SEGMENT_STATUS)
+        start = _Arguments()
+        with closing(
+            start.job(
+                "load segments",
+                lambda out: lib.srm_load_start(
+                    self._open(),
+                    index.handle,
+                    start.joined(ids, ID_LEN),
+                    len(ids),
+                    start.array("srm_segment_status[]", statuses),
+                    threads,
+                    out,
+                ),
+            )
+        ) as job:
+            job.watch(watch)
+        failures = (
+            (name, segment_error(row, name)) for name, row in zip(ids, statuses, strict=True)
+        )
+        return {name: error for name, error in failures if error is not None}
+
+    def fetch(
+        self,
+        index: ChunkIndex,
+        wants: NDArray[np.void],
+        fds: Sequence[int],
+        *,
+        watch: Watch = UNWATCHED,
+        threads: int = 0,
+    ) -> None:
+        """Write chunks to files, and into wants what came of each.
+
+        wants: of WANT; `file` counts in fds, which are regular files.
+        """
+        start = _Arguments()
+        with closing(
+            start.job(
+                "fetch chunks",
+                lambda out: lib.srm_fetch_start(
+                    self._open(),
+                    index.handle,
+                    start.array("srm_want[]", wants, WANT),
+                    len(wants),
+                    start.keep(ffi.new("int32_t[]", [*fds, -1])),
+                    len(fds),
+                    ffi.NULL,
+                    0,
+                    threads,
+                    out,
+                ),
+            )
+        ) as job:
+            job.watch(watch)
+
+    def fetch_into(
+        self,
+        index: ChunkIndex,
+        wants: NDArray[np.void],
+        buffer: Buffer,
+        *,
+        watch: Watch = UNWATCHED,
+        threads: int = 0,
+    ) -> None:
+        """The same into memory: `off` counts in buffer, `file` is not looked at."""
+        start = _Arguments()
+        memory = start.writable("uint8_t[]", buffer)
+        with closing(
+            start.job(
+                "fetch chunks",
+                lambda out: lib.srm_fetch_start(
+                    self._open(),
+                    index.handle,
+                    start.array("srm_want[]", wants, WANT),
+                    len(wants),
+                    ffi.NULL,
+                    0,
+                    memory,
+                    len(memory),
+                    threads,
+                    out,
+                ),
+            )
+        ) as job:
+            job.watch(watch)
+
+    def verify(
+        self,
+        ids: Sequence[bytes],
+        roots: Sequence[bytes],
+        *,
+        watch: Watch = UNWATCHED,
+        threads: int = 0,
+    ) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+        """Check everything about segments. roots: what each is known to have.
+
+        Returns a SEGMENT_STATUS for each, and the ids of chunks that are lost, (k, 32).
+        """
+        if len(ids) != len(roots):
+            raise ValueError("as many roots as ids are needed")
+        statuses = np.zeros(len(ids), SEGMENT_STATUS)
+        start = _Arguments()
+        with closing(
+            start.job(
+                "verify segments",
+                lambda out: lib.srm_verify_start(
+                    self._open(),
+                    start.joined(ids, ID_LEN),
+                    start.joined(roots, ROOT_LEN),
+                    len(ids),
+                    start.array("srm_segment_status[]", statuses),
+                    threads,
+                    out,
+                ),
+            )
+        ) as job:
+            job.watch(watch)
+            bad = np.frombuffer(job.ids(), np.uint8).reshape(-1, CHUNK_ID_LEN)
+        return statuses, bad
+
+    def close(self) -> None:
+        """Close files and wipe keys. More than once is fine."""
+        ffi.release(self._holder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> Any:
+        if self._holder[0] == ffi.NULL:
+            raise ValueError("the segments are closed")
+        return self._holder[0]
+
+
+class _Arguments:
+    """What a job works on, kept until the job is closed."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def job(self, doing: str, start: Callable[[Any], int]) -> Job:
+        return Job(start, doing=doing, keep=self._stack)
+
+    def keep(self, pointer: Any) -> Any:
+        self._stack.callback(lambda: pointer)
+        return pointer
+
+    def joined(self, items: Sequence[bytes], length: int) -> Any:
+        if any(len(item) != length for item in items):
+            raise ValueError(f"an id or root is not {length} bytes long")
+        return self._stack.enter_context(ffi.from_buffer("uint8_t[]", b"".join(items)))
+
+    def array(self, kind: str, array: NDArray[np.void], dtype: Any = SEGMENT_STATUS) -> Any:
+        if array.dtype != dtype or array.ndim != 1:
+            raise ValueError("the array is of another type")
+        return self.writable(kind, array)
+
+    def writable(self, kind: str, buffer: Buffer) -> Any:
+        return self._stack.enter_context(ffi.from_buffer(kind, buffer, require_writable=True))
+
+
+def segment_error(status: Any, name: bytes) -> StrongroomError | None:
+    """What a SEGMENT_STATUS complains of, or None."""
+    doing = f"segment {name.hex()}"
+    if status["status"] == lib.SRM_OK:
+        return None
+    if status["status"] == lib.SRM_ENOTFOUND:
+        return DamagedError(f"{doing}: missing")
+    if status["place"] == lib.SRM_AT_ROOT:
+        return DamagedError(f"{doing}: its bytes do not make the root it should have")
+    return _error(status, frame=int(status["frame"]), doing=doing)
+
+
+def want_error(want: Any, *, doing: str) -> StrongroomError | None:
+    """What became of a WANT, or None if its chunk was written."""
+    if want["status"] == lib.SRM_OK:
+        return None
+    if want["status"] == lib.SRM_ENOTFOUND:
+        return DamagedError(f"{doing}: chunk {bytes(want['id']).hex()}: missing")
+    return _error(want, frame=0, doing=doing)
+
+
+def _error(found: Any, *, frame: int, doing: str) -> StrongroomError:
+    status = int(found["status"])
+    failure = ffi.new(
+        "srm_failure *",
+        {
+            "status": status,
+            "place": int(found["place"]),
+            "os_error": int(found["os_error"]),
+            "frame": frame,
+        },
+    )
+    error = failure_error(status, failure, doing=doing)
+    if isinstance(error, StrongroomError):
+        return error
+    return StrongroomError(f"{doing}: {text_of(lib.srm_status_text(status))}")

@@ -1,0 +1,239 @@
+"""A backup session: files and streams into data segments, each chunk once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom._core.endpoints import Endpoint, source_of
+from strongroom._core.failures import check
+from strongroom._core.index import ChunkIndex
+from strongroom._core.jobs import UNWATCHED, Job, Watch
+from strongroom._native import ffi, lib
+from strongroom.errors import TargetError
+
+if TYPE_CHECKING:
+    from typing import Self
+
+CHUNK_ID_LEN = 32
+TAKEN_AT_ONCE = 64
+WORKING_FOLDER = -100  # AT_FDCWD of Linux
+
+SPARSE = 1
+"""A file result's flag: the file has holes."""
+
+OK: int = lib.SRM_OK
+CHANGED: int = lib.SRM_ECHANGED
+UNREADABLE: int = lib.SRM_EIO
+NOT_REGULAR: int = lib.SRM_EINVAL
+
+FILE_RESULT = np.dtype(
+    [
+        ("status", np.int32),
+        ("os_error", np.int32),
+        ("mode", np.uint32),
+        ("flags", np.uint32),
+        ("size", np.uint64),
+        ("mtime_ns", np.int64),
+        ("ctime_ns", np.int64),
+        ("ino", np.uint64),
+        ("dev", np.uint64),
+        ("nlink", np.uint64),
+        ("uid", np.uint32),
+        ("gid", np.uint32),
+        ("first_id", np.uint64),
+        ("id_count", np.uint64),
+        ("new_len", np.uint64),
+    ]
+)
+"""`srm_file_result`: what became of one file, and where its ids are among those returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What goes into the headers of a session's segments, and how to make them."""
+
+    repo_id: bytes
+    session_id: bytes
+    session_key: bytes = field(repr=False)
+    chunk_key: bytes = field(repr=False)
+    """Of all chunk ids of the repository."""
+    envelopes: bytes
+    """The envelope list as stored, without fill."""
+    level: int
+    threads: int = 0
+    """At most this many; 0: as many as there are processors."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInfo:
+    """A segment that is complete and on disk, but for its name in the folder."""
+
+    id: bytes
+    """16 bytes; its file is named by their hexadecimal digits."""
+    root: bytes
+    length: int
+    type: int
+    chunks: int
+
+
+def _free_session(holder: Any) -> None:
+    lib.srm_session_free(holder[0])
+    holder[0] = ffi.NULL
+
+
+class WriteSession:
+    """Chunks that the index does not know, gathered in segments in a folder.
+
+    One call at a time. Whatever a call fails of, other than of single files, is the end of the
+    session. What is not reported by take_segments when it is closed is removed. Close it.
+    """
+
+    def __init__(self, options: SessionOptions, *, index: ChunkIndex, folder: Path) -> None:
+        """folder: where the segments are made. Raises TargetError if there is no such folder."""
+        self._index = index  # it must outlive the session
+        self._keep = ExitStack()
+        self._holder = ffi.gc(ffi.new("srm_session **"), _free_session)
+        try:
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise TargetError(f"open {folder}: {error.strerror}") from error
+        self._keep.callback(os.close, fd)
+        try:
+            self._begin(options, fd)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, options: SessionOptions, fd: int) -> None:
+        envelopes = ffi.from_buffer("uint8_t[]", options.envelopes)
+        given = ffi.new(
+            "srm_session_options *",
+            {
+                "repo_id": options.repo_id,
+                "session_id": options.session_id,
+                "session_key": options.session_key,
+                "chunk_key": options.chunk_key,
+                "envelopes": envelopes,
+                "envelopes_len": len(options.envelopes),
+                "level": options.level,
+                "threads": options.threads,
+                "spool_fd": fd,
+            },
+        )
+        try:
+            status = lib.srm_session_begin(given, self._index.handle, self._holder)
+            check(status, doing="begin a session")
+        finally:
+            ffi.buffer(given)[:] = bytes(ffi.sizeof("srm_session_options"))
+
+    def files(
+        self,
+        paths: Sequence[bytes],
+        *,
+        dir_fd: int = WORKING_FOLDER,
+        watch: Watch = UNWATCHED,
+    ) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+        """Take in regular files. Paths are relative to dir_fd.
+
+        Returns a FILE_RESULT for each path, and the ids of all their chunks, (k, 32). Raises
+        TargetError, CancelledError.
+        """
+        results = np.zeros(len(paths), FILE_RESULT)
+        joined = b"".join(path + b"\0" for path in paths)
+        keep = ExitStack()
+        names = keep.enter_context(ffi.from_buffer("char[]", joined))
+        rows = keep.enter_context(
+            ffi.from_buffer("srm_file_result[]", results, require_writable=True)
+        )
+        ids = self._run(
+            "read files",
+            lambda out: lib.srm_session_files_start(
+                self._open(), dir_fd, names, len(joined), len(paths), rows, out
+            ),
+            keep,
+            watch,
+        )
+        return results, ids
+
+    def stream(
+        self, source: Endpoint, *, watch: Watch = UNWATCHED
+    ) -> tuple[np.void, NDArray[np.uint8]]:
+        """Take in all of a descriptor or of memory.
+
+        Returns a FILE_RESULT, of which only size, ids and new_len are set, and its chunks' ids,
+        (k, 32). Raises SourceError, TargetError, CancelledError.
+        """
+        results = np.zeros(1, FILE_RESULT)
+        keep = ExitStack()
+        from_ = keep.enter_context(source_of(source))
+        row = keep.enter_context(
+            ffi.from_buffer("srm_file_result[]", results, require_writable=True)
+        )
+        ids = self._run(
+            "read a stream",
+            lambda out: lib.srm_session_stream_start(self._open(), from_[0], row, out),
+            keep,
+            watch,
+        )
+        return results[0], ids
+
+    def finish(self, *, watch: Watch = UNWATCHED) -> None:
+        """Close all segments; nothing can be taken in after that."""
+        self._run(
+            "finish segments",
+            lambda out: lib.srm_session_finish_start(self._open(), out),
+            ExitStack(),
+            watch,
+        )
+
+    def take_segments(self) -> list[SegmentInfo]:
+        """Segments that became complete since this was called last. At any time."""
+        infos, count = ffi.new("srm_segment_info[]", TAKEN_AT_ONCE), ffi.new("size_t *")
+        taken: list[SegmentInfo] = []
+        while True:
+            status = lib.srm_session_take_segments(self._open(), infos, TAKEN_AT_ONCE, count)
+            check(status, doing="take segments")
+            taken.extend(_segment_info(infos[i]) for i in range(count[0]))
+            if count[0] < TAKEN_AT_ONCE:
+                return taken
+
+    def close(self) -> None:
+        """Remove what is not complete and wipe keys. More than once is fine."""
+        ffi.release(self._holder)
+        self._keep.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> Any:
+        if self._holder[0] == ffi.NULL:
+            raise ValueError("the session is closed")
+        return self._holder[0]
+
+    def _run(
+        self, doing: str, start: Callable[[Any], int], keep: ExitStack, watch: Watch
+    ) -> NDArray[np.uint8]:
+        with closing(Job(start, doing=doing, keep=keep)) as job:
+            job.watch(watch)
+            return np.frombuffer(job.ids(), np.uint8).reshape(-1, CHUNK_ID_LEN)
+
+
+def _segment_info(found: Any) -> SegmentInfo:
+    return SegmentInfo(
+        id=bytes(ffi.buffer(found.id)),
+        root=bytes(ffi.buffer(found.root)),
+        length=found.length,
+        type=found.type,
+        chunks=found.chunks,
+    )
