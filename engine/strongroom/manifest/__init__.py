@@ -1,0 +1,1 @@
+"""Manifests: every entry of a snapshot, sorted, as a stream of items."""
