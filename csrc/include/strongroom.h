@@ -346,8 +346,7 @@ typedef struct srm_segment_info {
 } srm_segment_info;
 
 /* The options are used up before this returns, but for spool_fd, which stays the caller's. The
- * index must outlive the session; the caller drops it with a session that was abandoned, or after
- * srm_session_free it no longer finds any chunk of segments that were not reported. */
+ * index must outlive the session, and finds the chunks that it stores from then on. */
 SRM_MUST_USE srm_status srm_session_begin(
     const srm_session_options *options, srm_index *index, srm_session **out);
 
@@ -366,12 +365,13 @@ SRM_MUST_USE srm_status srm_session_stream_start(
 /* Close all segments. Nothing can be taken in after that. */
 SRM_MUST_USE srm_status srm_session_finish_start(srm_session *session, srm_job **out);
 
-/* Up to cap segments that are complete and were not taken before, *count of them. Also while a
- * job runs. */
+/* Up to cap segments that are complete and were not taken before, *count of them; their files are
+ * the caller's. At any time, also of a session that was abandoned. */
 SRM_MUST_USE srm_status srm_session_take_segments(
     srm_session *session, srm_segment_info *out, size_t cap, size_t *count);
 
-/* Remove what is not complete, wipe and free; once the session's jobs were freed. NULL is fine. */
+/* Remove the files of segments that are not complete, whose chunks the index no longer finds, wipe
+ * and free; once the session's jobs were freed. NULL is fine. */
 void srm_session_free(srm_session *session);
 
 /* ---- Reading repositories ------------------------------------------------------------------ */

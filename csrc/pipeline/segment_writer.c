@@ -19,7 +19,7 @@ struct segment_writer {
     int fd;
     uint8_t id[ID_LEN];
     char name[2 * ID_LEN + 1];
-    bool settled;
+    bool kept;
     uint8_t header[SRM_HEADER_LEN];
     segment_keys keys;
     data_packer *packer;
@@ -155,18 +155,21 @@ srm_status segment_writer_end(segment_writer *w, job_control *control, uint8_t *
     return SRM_OK;
 }
 
-srm_status segment_writer_settle(segment_writer *w, job_control *control, srm_segment_info *info) {
+srm_status segment_writer_sync(segment_writer *w, job_control *control, srm_segment_info *info) {
     if (fsync(w->fd) != 0)
         return job_fail(control, SRM_EIO, SRM_AT_OUTPUT, errno);
-    w->settled = true;
     *info = w->info;
     return SRM_OK;
+}
+
+void segment_writer_keep(segment_writer *w) {
+    w->kept = true;
 }
 
 void segment_writer_free(segment_writer *w) {
     if (w == NULL)
         return;
-    if (w->fd >= 0 && !w->settled)
+    if (w->fd >= 0 && !w->kept)
         (void)unlinkat(w->folder, w->name, 0);
     if (w->fd >= 0)
         close(w->fd);

@@ -27,12 +27,14 @@ SRM_MUST_USE srm_status segment_writer_put(segment_writer *w, job_control *contr
 SRM_MUST_USE srm_status segment_writer_end(
     segment_writer *w, job_control *control, uint8_t *sealed);
 
-/* Wait until all of an ended segment is on disk, then say what it is. It is the caller's file now:
- * freeing the writer leaves it alone. */
-SRM_MUST_USE srm_status segment_writer_settle(
+/* Wait until all of an ended segment is on disk; *info: what it is. */
+SRM_MUST_USE srm_status segment_writer_sync(
     segment_writer *w, job_control *control, srm_segment_info *info);
 
-/* Wipes keys and plaintext, and removes the file unless it was settled. NULL is fine. */
+/* It is somebody else's file now: freeing the writer leaves it alone. */
+void segment_writer_keep(segment_writer *w);
+
+/* Wipes keys and plaintext, and removes the file unless it is kept. NULL is fine. */
 void segment_writer_free(segment_writer *w);
 
 #endif

@@ -211,11 +211,12 @@ static srm_status settle_ended(session *s, session_worker *me, job_control *cont
     srm_segment_info info;
     if (me->ended.writer == NULL)
         return SRM_OK;
-    srm_status status = segment_writer_settle(me->ended.writer, control, &info);
+    srm_status status = segment_writer_sync(me->ended.writer, control, &info);
     if (status == SRM_OK)
         status = report(s, &info);
     if (status != SRM_OK)
         return status;
+    segment_writer_keep(me->ended.writer);
     segment_writer_free(me->ended.writer);
     me->ended.writer = NULL;
     return SRM_OK;

@@ -18,8 +18,8 @@ PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
 SHARED = [HERE / f"{name}.c" for name in ("support", "passes", "spool", "repository")]
 LINK = {
-    "test_identical": ["-Wl,--wrap=random_hedged"],
     "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
+    "test_session": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],
 }
 RACED = ["test_threads", "test_faults", "test_job"]
 RACED += ["test_index", "test_session", "test_fetch", "test_verify"]
@@ -71,7 +71,7 @@ def test_program_holds(compiler: Compiler, name: str) -> None:
 @pytest.mark.xdist_group("c-threads")
 @pytest.mark.parametrize("name", RACED)
 def test_threads_do_not_race_and_repeat_no_nonce(name: str) -> None:
-    program = WATCHED.program(name, [HERE / f"{name}.c", *SHARED])
+    program = WATCHED.program(name, [HERE / f"{name}.c", *SHARED], link=LINK.get(name, []))
     done = toolchain.run(program, seconds=SECONDS)
     assert done.returncode == 0, done.stderr[-8000:]
     assert done.stdout.endswith("facts hold\n")

@@ -256,7 +256,7 @@ static void every_byte_of_directory_and_footer_counts(void) {
     size_t entries_at = s.last_plain_len - FOOTER_LEN - 4 * DATA_ENTRY_LEN;
     size_t at = final->off + RECORD_HEAD_LEN + final->stored_len - FRAME_PLAIN_LEN;
     for (; at < s.last_plain_len; at += at < entries_at - 200 ? 997 : 1)
-        for (unsigned bit = at % 5; bit < 8; bit += 5) {
+        for (unsigned bit = (unsigned)(at % 5); bit < 8; bit += 5) {
             size_t in_entry = at - entries_at;
             bool is_id = at >= entries_at && at < s.last_plain_len - FOOTER_LEN &&
                          in_entry % DATA_ENTRY_LEN >= 16;

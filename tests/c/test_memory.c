@@ -2,7 +2,7 @@
  * calloc and realloc in front of those of the core and libcrypto. */
 #include "base/bytes.h"
 #include "check.h"
-#include "support.h"
+#include "spool.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -113,6 +113,56 @@ static srm_status view_places(void) {
     return status;
 }
 
+static srm_status take_in(srm_session *session, int folder) {
+    static const char paths[] = "big\0small";
+    srm_file_result results[2];
+    srm_job *job = NULL;
+    uint64_t len = 0;
+    srm_status status =
+        srm_session_files_start(session, folder, paths, sizeof paths, 2, results, &job);
+    status = finish(status, job, &len);
+    if (status != SRM_OK)
+        return status;
+    CHECK(results[0].size == RAW_LEN && results[1].size == 500);
+    job = NULL;
+    status = srm_session_stream_start(session, from_memory(raw, 700), results, &job);
+    status = finish(status, job, &len);
+    if (status != SRM_OK)
+        return status;
+    job = NULL;
+    status = srm_session_finish_start(session, &job);
+    return finish(status, job, &len);
+}
+
+static srm_status take_in_files(void) {
+    char in_path[64];
+    char out_path[64];
+    int in = folder_make(in_path);
+    int out = folder_make(out_path);
+    srm_segment_info infos[4];
+    size_t complete = 0;
+    srm_index *index = NULL;
+    srm_session *session = NULL;
+    srm_session_options options = test_session_options(1, threads, out);
+    folder_put(in, "big", raw, RAW_LEN);
+    folder_put(in, "small", raw, 500);
+    srm_status status = srm_index_new(&index);
+    if (status == SRM_OK)
+        status = srm_session_begin(&options, index, &session);
+    CHECK((status == SRM_OK) == (session != NULL));
+    if (status == SRM_OK)
+        status = take_in(session, in);
+    if (session != NULL)
+        CHECK_STATUS(SRM_OK, srm_session_take_segments(session, infos, 4, &complete));
+    CHECK(status != SRM_OK || complete > 0);
+    srm_session_free(session);
+    CHECK(folder_count(out_path) == complete);
+    srm_index_free(index);
+    folder_remove(in_path, in);
+    folder_remove(out_path, out);
+    return status;
+}
+
 /* Fail the first allocation, then the second and so on, until there are no more. Some failures
  * do not matter to libcrypto; most must be told. */
 static void fail_each(srm_status (*work)(void), long least) {
@@ -148,8 +198,14 @@ static void views_survive_every_failing_allocation(void) {
     fail_each(view_places, 8);
 }
 
+static void sessions_survive_every_failing_allocation(void) {
+    for (threads = 1; threads <= 2; threads++)
+        fail_each(take_in_files, 20);
+}
+
 int main(void) {
     static const fact facts[] = {
+        FACT(sessions_survive_every_failing_allocation),
         FACT(jobs_survive_every_failing_allocation),
         FACT(views_survive_every_failing_allocation),
     };

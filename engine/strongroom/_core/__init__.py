@@ -30,6 +30,7 @@ from strongroom._core.jobs import (
     start_seal,
 )
 from strongroom._core.merkle import merkle_path, merkle_root, merkle_root_from_path
+from strongroom._core.piped import PipedSeal
 from strongroom._core.view import View
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Endpoint",
     "Header",
     "Job",
+    "PipedSeal",
     "Progress",
     "Result",
     "SealOptions",

@@ -253,7 +253,7 @@ class _Arguments:
     def array(self, kind: str, array: NDArray[np.void], dtype: Any = SEGMENT_STATUS) -> Any:
         if array.dtype != dtype or array.ndim != 1:
             raise ValueError("the array is of another type")
-        return self.writable(kind, array)
+        return self.writable(kind, array.data)
 
     def writable(self, kind: str, buffer: Buffer) -> Any:
         return self._stack.enter_context(ffi.from_buffer(kind, buffer, require_writable=True))

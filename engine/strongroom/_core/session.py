@@ -93,7 +93,7 @@ class WriteSession:
     """Chunks that the index does not know, gathered in segments in a folder.
 
     One call at a time. Whatever a call fails of, other than of single files, is the end of the
-    session. What is not reported by take_segments when it is closed is removed. Close it.
+    session. Close it: what is not complete then is removed.
     """
 
     def __init__(self, options: SessionOptions, *, index: ChunkIndex, folder: Path) -> None:
@@ -195,7 +195,10 @@ class WriteSession:
         )
 
     def take_segments(self) -> list[SegmentInfo]:
-        """Segments that became complete since this was called last. At any time."""
+        """Segments that became complete since this was called last; their files are the caller's.
+
+        At any time, also after a failure.
+        """
         infos, count = ffi.new("srm_segment_info[]", TAKEN_AT_ONCE), ffi.new("size_t *")
         taken: list[SegmentInfo] = []
         while True:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -23,7 +23,18 @@ VERBS: Final = {
     "prove": "Prove that a frame is part of a sealed file.",
     "verify-proof": "Check such a proof.",
     "info": "Describe this installation, or a sealed file.",
+    "init": "Make a repository.",
+    "key": "Manage the ways into a repository.",
     "bench": "Measure this machine, and what limits it.",
+}
+
+KEY_VERBS: Final = {
+    "list": "Show the key slots.",
+    "add-password": "Add a password.",
+    "change-password": "Replace a password by another.",
+    "remove": "Remove a key slot.",
+    "show-digits": "Show the 64 digits of the key.",
+    "check": "Tell a mistyped key from damage.",
 }
 
 EXIT_INTERRUPTED: Final = 130
@@ -32,26 +43,36 @@ EXIT_INTERRUPTED: Final = 130
 class _Verbs(click.Group):
     """Loads a verb's module when the verb is called, so that starting stays quick."""
 
+    def __init__(self, *, verbs: dict[str, str], package: str, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._verbs = verbs
+        self._package = package
+
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
+        return list(self._verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in VERBS:
+        if cmd_name not in self._verbs:
             return None
-        module = importlib.import_module(f"strongroom.cli.{cmd_name.replace('-', '_')}")
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        module = importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}")
         command: click.Command = module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+            formatter.write_dl(list(self._verbs.items()))
 
 
 @click.group(
     cls=_Verbs,
+    verbs=VERBS,
+    package="strongroom.cli",
     invoke_without_command=True,
-    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some files failed (each named), 12 wrong key, "
-    "13 damaged, 14 unsupported or over a limit, 130 interrupted.",
+    epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some files failed (each named), 10 no "
+    "repository there, 11 conflict, 12 wrong key, 13 damaged, 14 unsupported or over a "
+    "limit, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="strongroom", message="%(prog)s %(version)s")
 @click.pass_context
@@ -60,6 +81,18 @@ def _cli(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(UsageError.exit_code)
+
+
+_cli.add_command(
+    _Verbs(
+        name="key",
+        verbs=KEY_VERBS,
+        package="strongroom.cli.key",
+        help=VERBS["key"],
+        epilog="A password slot holds the key, wrapped for one password; there are at most 8. An "
+        "old copy of a slot that was changed or removed still opens with its password.",
+    )
+)
 
 
 def main() -> None:

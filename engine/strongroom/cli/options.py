@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,6 +13,7 @@ import click
 from strongroom._core import THREADS_MAX
 from strongroom.cli.console import Console
 from strongroom.cli.secrets import SecretOptions
+from strongroom.stores.locate import open_store
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -98,6 +100,49 @@ def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         secret = SecretOptions(key_file, password_file, password_command, password_fd, allow_kdf)
         return function(secret=secret, **rest)
+
+    return wrapped
+
+
+def with_new_password(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Where a new password comes from, gathered into `new`, and --force for a weak one."""
+
+    @click.option("--new-password-file", type=FILE, help="File whose first line is the new one.")
+    @click.option("--new-password-command", help="Command that prints the new password.")
+    @click.option(
+        "--new-password-fd", type=click.IntRange(0, 2**31 - 1), help="Descriptor to read it from."
+    )
+    @click.option("--force", is_flag=True, help="Take a password that is easy to guess.")
+    @functools.wraps(function)
+    def wrapped(
+        *,
+        new_password_file: Path | None,
+        new_password_command: str | None,
+        new_password_fd: int | None,
+        **rest: Any,
+    ) -> Any:
+        new = SecretOptions(None, new_password_file, new_password_command, new_password_fd, False)
+        return function(new=new, **rest)
+
+    return wrapped
+
+
+def with_repository(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which repository, as a `store`."""
+
+    @click.option(
+        "-r",
+        "--repo",
+        metavar="URL",
+        help="Path or file:// URL of the repository; STRONGROOM_REPOSITORY if not given.",
+    )
+    @functools.wraps(function)
+    def wrapped(*, repo: str | None, **rest: Any) -> Any:
+        if repo is None:
+            repo = os.environ.get("STRONGROOM_REPOSITORY")
+        if repo is None:
+            raise click.UsageError("no repository was named: pass -r, or set STRONGROOM_REPOSITORY")
+        return function(store=open_store(repo), **rest)
 
     return wrapped
 

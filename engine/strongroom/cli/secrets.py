@@ -53,7 +53,25 @@ class SecretOptions:
         if self.password_fd is not None:
             return self._password(_first_line(_read_fd(self.password_fd)))
         text = _from_environment()
-        return self._password(_prompt(confirm=confirm) if text is None else text)
+        if text is None:
+            hint = "pass --key-file FILE or --password-file FILE"
+            text = _prompt("Password: ", confirm=confirm, hint=hint)
+        return self._password(text)
+
+    def new_password(self) -> Password:
+        """A password to be, from an option or a prompt that asks twice; the environment holds
+        the present one."""
+        sources = (self.password_file, self.password_command, self.password_fd)
+        if sum(source is not None for source in sources) > 1:
+            raise click.UsageError("more than one new password was given")
+        if self.password_file is not None:
+            return self._password(_first_line(_read_file(self.password_file)))
+        if self.password_command is not None:
+            return self._password(_run(self.password_command))
+        if self.password_fd is not None:
+            return self._password(_first_line(_read_fd(self.password_fd)))
+        hint = "pass --new-password-file FILE"
+        return self._password(_prompt("New password: ", confirm=True, hint=hint))
 
     def _check_not_standard_input(self) -> None:
         """Raise a usage error if reading the secret would take a bite of the data."""
@@ -128,16 +146,16 @@ def _from_environment() -> str | None:
     return _first_line(os.fsencode(value))
 
 
-def _prompt(*, confirm: bool) -> str:
+def _prompt(words: str, *, confirm: bool, hint: str) -> str:
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC))
     except OSError:
         raise UsageError(
             "no key or password was given, and there is no terminal to ask on",
-            hint="pass --key-file FILE or --password-file FILE",
+            hint=hint,
         ) from None
     try:
-        text = getpass.getpass("Password: ")
+        text = getpass.getpass(words)
         if confirm and getpass.getpass("Once more: ") != text:
             raise UsageError("the two passwords differ")
     except EOFError:

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import io
 import os
-import select
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from strongroom import _core
-from strongroom._core import Job, Result
-from strongroom.errors import CancelledError
+from strongroom._core import PipedSeal, Result
+from strongroom.errors import CancelledError, StrongroomError
 from strongroom.keys.envelope import Credential
 from strongroom.ops.seal import DEFAULT_LEVEL, seal_options
 from strongroom.ops.target import new_file
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
-
-_PIPE_LEN = 1 << 20
-_POLL_MS = 100
 
 
 class Sealer(io.RawIOBase):
@@ -52,23 +45,14 @@ class Sealer(io.RawIOBase):
     ) -> None:
         """See seal_file. Raises TargetError, TargetExistsError unless overwrite, UsageError."""
         super().__init__()
-        self._job: Job | None = None
+        self._seal: PipedSeal | None = None
         doing = f"sealing {os.fspath(target)}"
         options = seal_options(key, level=level, pad=pad, threads=threads)
         with ExitStack() as stack:
             fd = stack.enter_context(
                 new_file(Path(target), source=None, overwrite=overwrite, doing=doing)
             )
-            reading, self._pipe = os.pipe2(os.O_CLOEXEC)
-            stack.callback(os.close, reading)
-            os.set_blocking(self._pipe, False)
-            fcntl.fcntl(self._pipe, fcntl.F_SETPIPE_SZ, _PIPE_LEN)
-            try:
-                self._job = _core.start_seal(options, reading, fd, doing=doing)
-            except BaseException:
-                os.close(self._pipe)
-                raise
-            stack.callback(self._job.close)
+            self._seal = stack.enter_context(PipedSeal(options, fd, doing=doing))
             self._stack = stack.pop_all()
 
     def writable(self) -> bool:
@@ -76,34 +60,29 @@ class Sealer(io.RawIOBase):
 
     def write(self, data: Buffer) -> int:
         """Take all of data. Raises what the sealing failed of, such as a full disk."""
-        job = self._open_job()
-        with memoryview(data).cast("B") as view:
-            done = 0
-            while done < len(view):
-                try:
-                    done += os.write(self._pipe, view[done:])
-                except BlockingIOError:
-                    self._await_room(job)
-                except BrokenPipeError:
-                    self._fail(job)
-            return done
+        if self._seal is None:
+            raise ValueError("the file is closed")
+        try:
+            return self._seal.write(data)
+        except (StrongroomError, BrokenPipeError, MemoryError) as error:
+            self._drop(error)
+            raise
 
     def close(self) -> None:
         """Finish the file. Raises what the sealing failed of; then nothing is left behind."""
-        if self._job is None:
+        if self._seal is None:
             super().close()
             return
-        job, self._job = self._job, None
-        os.close(self._pipe)
+        seal, self._seal = self._seal, None
         try:
             with self._stack:
-                self.result = job.watch()
+                self.result = seal.finish()
         finally:
             super().close()
 
     def abort(self) -> None:
         """Give up; nothing is left behind. After close it does nothing."""
-        if self._job is not None:
+        if self._seal is not None:
             self._drop(CancelledError("sealing was given up"))
 
     def __exit__(
@@ -112,19 +91,18 @@ class Sealer(io.RawIOBase):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None and self._job is not None:
+        if error is not None and self._seal is not None:
             self._drop(error)
         else:
             self.close()
 
     def __del__(self) -> None:
         # Never finish what nobody said was complete.
-        if getattr(self, "_job", None) is not None:
+        if getattr(self, "_seal", None) is not None:
             self.abort()
 
     def _drop(self, error: BaseException) -> None:
-        self._job = None
-        os.close(self._pipe)
+        self._seal = None
         try:
             # The new file goes with the exception that its block ends with.
             self._stack.__exit__(type(error), error, error.__traceback__)
@@ -133,24 +111,3 @@ class Sealer(io.RawIOBase):
                 raise
         finally:
             super().close()
-
-    def _open_job(self) -> Job:
-        if self._job is None:
-            raise ValueError("the file is closed")
-        return self._job
-
-    def _await_room(self, job: Job) -> None:
-        """Wait until the pipe takes more, or raise what the job failed of."""
-        poll = select.poll()
-        poll.register(self._pipe, select.POLLOUT)
-        while not poll.poll(_POLL_MS):
-            if job.wait(0):
-                self._fail(job)
-
-    def _fail(self, job: Job) -> NoReturn:
-        try:
-            job.watch()
-        except BaseException as error:
-            self._drop(error)
-            raise
-        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

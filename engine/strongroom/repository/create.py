@@ -29,15 +29,21 @@ def check_vacant(store: Store, *, doing: str) -> None:
 
 
 def create_repository(
-    store: Store, root: RootKey, *, password: Password | None = None, doing: str
+    store: Store,
+    root: RootKey,
+    *,
+    password: Password | None = None,
+    repo_id: bytes | None = None,
+    doing: str,
 ) -> Config:
     """Make a repository for a root key, with a password slot if there is a password.
 
-    The password's strength is the caller's to judge. Raises TargetExistsError, DamagedError,
+    repo_id: 32 random bytes; drawn here unless they had to be known before. The password's
+    strength is the caller's to judge. Raises TargetExistsError, DamagedError,
     TargetError, LimitError.
     """
     check_vacant(store, doing=doing)
-    config = configs.make_config(root, secrets.token_bytes(32))
+    config = configs.make_config(root, repo_id or secrets.token_bytes(32))
     try:
         store.put(configs.NAME, config.stored)
     except ObjectExistsError:

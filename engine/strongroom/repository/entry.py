@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from strongroom._core import TYPE_DATA, TYPE_MANIFEST
 from strongroom.errors import DamagedError, LimitError, UnsupportedError
 from strongroom.keys.schedule import RepositoryKeys, expand, label, mac
 from strongroom.repository.snapshots import Snapshot
@@ -24,8 +25,6 @@ from strongroom.repository.snapshots import Snapshot
 ENTRY_LEN_MAX: Final = 2**26
 """Bytes: some million segments, 64 TiB, in one commit."""
 KIND_ADD: Final = 1
-TYPE_DATA: Final = 2
-TYPE_MANIFEST: Final = 3
 
 _MAGIC = bytes.fromhex("8953524C0D0A1A0A")
 _VERSION = 1

@@ -1,0 +1,213 @@
+"""Where chunks are: table files, mapped, and in memory what changed since."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from strongroom._core.failures import check
+from strongroom._native import ffi, lib
+from strongroom.errors import SourceError, TargetError
+
+ID_LEN = 32
+NOTE_LEN = 64
+LOCATION = np.dtype(
+    [("segment", np.uint32), ("offset", np.uint32), ("stored_length", np.uint32)], align=True
+)
+
+Ids: TypeAlias = npt.NDArray[np.uint8]
+"""Chunk ids: n rows of 32 bytes."""
+
+
+class ChunkIndex:
+    """Which chunks a repository has, and where. A cache: it can be made anew from the segments.
+
+    Threads may share it; tables and save are for one thread alone. It must outlive the sessions
+    and segments it was given to. Close it.
+
+        with ChunkIndex([path]) as index:
+            new = ids[~index.find(ids)]
+    """
+
+    def __init__(self, tables: Sequence[Path] = ()) -> None:
+        """tables: files that save wrote, the oldest first.
+
+        Raises DamagedError or UnsupportedError where one is of no use and should be deleted.
+        """
+        self._holder = ffi.gc(ffi.new("srm_index **"), _free_index)
+        try:
+            check(lib.srm_index_new(self._holder), doing="making a chunk index")
+            for path in tables:
+                self._add(path)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def handle(self) -> Any:
+        """The `srm_index *`. Raises ValueError once closed."""
+        if self._holder[0] == ffi.NULL:
+            raise ValueError("the chunk index is closed")
+        return self._holder[0]
+
+    def __len__(self) -> int:
+        """Chunks, at least as many as can be found: tables may overlap."""
+        return int(lib.srm_index_count(self.handle))
+
+    def __bool__(self) -> bool:
+        return True
+
+    def find(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        """Which of these chunks are known: n booleans."""
+        rows = _rows(ids)
+        found = np.zeros(len(rows), dtype=np.uint8)
+        status = lib.srm_index_find_all(self.handle, _bytes(rows), len(rows), _bytes(found))
+        check(status, doing=_FINDING)
+        return found.view(np.bool_)
+
+    def locate(self, chunk_id: bytes) -> tuple[int, int, int] | None:
+        """Number of the segment, plaintext offset of the record, stored length."""
+        at = ffi.new("srm_location *")
+        if lib.srm_index_find(self.handle, _bytes(_row(chunk_id)), at) == 0:
+            return None
+        return at.segment, at.off, at.stored_len
+
+    def put(self, ids: Ids, locations: npt.NDArray[Any]) -> None:
+        """Add chunks, or say where they are now. locations: as many of dtype LOCATION, whose
+        segments are numbers that `number` gave."""
+        rows = _rows(ids)
+        at = np.ascontiguousarray(locations, dtype=LOCATION)
+        if at.shape != (len(rows),):
+            raise ValueError(f"{len(rows)} ids need as many locations, not {at.shape}")
+        where = ffi.from_buffer("srm_location[]", at)
+        check(lib.srm_index_put_all(self.handle, _bytes(rows), where, len(rows)), doing=_ADDING)
+
+    def remove(self, ids: Ids) -> None:
+        """Forget chunks, wherever they are."""
+        rows = _rows(ids)
+        all_bytes = _bytes(rows)
+        for at in range(len(rows)):
+            check(lib.srm_index_remove(self.handle, all_bytes + at * ID_LEN), doing=_ADDING)
+
+    def number(self, segment: bytes) -> int:
+        """The number of a segment, which it gets if it has none."""
+        out = ffi.new("uint32_t *")
+        check(lib.srm_index_segment(self.handle, segment, out), doing=_ADDING)
+        return int(out[0])
+
+    def segments(self) -> set[bytes]:
+        """The segments whose chunks are known."""
+        return set(self._numbers())
+
+    def drop_segments(self, ids: Iterable[bytes]) -> None:
+        """Forget that these hold anything; chunks that are nowhere else are no longer found."""
+        numbers = self._numbers()
+        for segment in set(ids) & numbers.keys():
+            lib.srm_index_drop_segment(self.handle, numbers[segment])
+
+    def save(self, path: Path, note: bytes, *, fresh_only: bool = False) -> None:
+        """Write a table file; path gets its name once it is complete and durable.
+
+        fresh_only: just what changed since the tables were opened, to be opened after them.
+        note: up to 64 bytes of the caller's. Raises TargetError.
+        """
+        doing = f"writing {path}"
+        if len(note) > NOTE_LEN:
+            raise ValueError(f"a note has up to {NOTE_LEN} bytes, not {len(note)}")
+        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                padded = note.ljust(NOTE_LEN, b"\0")
+                status = lib.srm_index_save(self.handle, fd, padded, fresh_only)
+                if status == lib.SRM_EIO:
+                    raise TargetError(f"{doing}: writing failed", hint="is the disk full?")
+                check(status, doing=doing)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            unfinished.replace(path)
+        except OSError as error:
+            raise TargetError(f"{doing}: {error.strerror}") from None
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Free it. More than once is fine."""
+        ffi.release(self._holder)
+
+    def __enter__(self) -> ChunkIndex:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _add(self, path: Path) -> None:
+        fd = _opened(path)
+        try:
+            status = lib.srm_index_add_table(self._holder[0], fd)
+            check(status, doing=f"opening {path}")
+        finally:
+            os.close(fd)
+
+    def _numbers(self) -> dict[bytes, int]:
+        out = ffi.new("uint8_t[16]")
+        found = {}
+        for number in range(lib.srm_index_segment_count(self.handle)):
+            if lib.srm_index_segment_id(self.handle, number, out) == lib.SRM_OK:
+                found[bytes(ffi.buffer(out))] = number
+        return found
+
+
+def read_note(path: Path) -> bytes:
+    """The note of a table file, 64 bytes. Raises SourceError, DamagedError, UnsupportedError."""
+    fd = _opened(path)
+    try:
+        out = ffi.new("uint8_t[]", NOTE_LEN)
+        check(lib.srm_index_note(fd, out), doing=f"reading {path}")
+        return bytes(ffi.buffer(out))
+    finally:
+        os.close(fd)
+
+
+_FINDING = "looking up chunks"
+_ADDING = "changing the chunk index"
+
+
+def _free_index(holder: Any) -> None:
+    lib.srm_index_free(holder[0])
+    holder[0] = ffi.NULL
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise SourceError(f"opening {path}: {error.strerror}") from None
+
+
+def _rows(ids: Ids) -> Ids:
+    rows = np.ascontiguousarray(ids, dtype=np.uint8)
+    if rows.ndim != 2 or rows.shape[1] != ID_LEN:
+        raise ValueError(f"chunk ids are rows of {ID_LEN} bytes, not {rows.shape}")
+    return rows
+
+
+def _row(chunk_id: bytes) -> Ids:
+    return _rows(np.frombuffer(chunk_id, dtype=np.uint8).reshape(1, -1))
+
+
+def _bytes(array: npt.NDArray[Any]) -> Any:
+    return ffi.from_buffer("uint8_t[]", array)

@@ -1,0 +1,1 @@
+"""strongroom key: each verb a module, loaded when it is called."""

@@ -1,0 +1,78 @@
+"""strongroom key change-password"""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from strongroom.cli.console import Console
+from strongroom.cli.options import with_console, with_new_password, with_repository, with_secret
+from strongroom.cli.secrets import SecretOptions
+from strongroom.errors import UsageError
+from strongroom.keys.strength import check_strength
+from strongroom.repository.slots import find_slot, read_slots, replace_slot
+from strongroom.repository.unlock import Unlocked, unlock
+from strongroom.stores.local import LocalStore
+
+
+@click.command("change-password")
+@click.option("--slot", metavar="ID", help="The slot to change, if the key is given instead.")
+@with_repository
+@with_secret
+@with_new_password
+@with_console
+def command(
+    *,
+    store: LocalStore,
+    secret: SecretOptions,
+    new: SecretOptions,
+    slot: str | None,
+    force: bool,
+    console: Console,
+) -> None:
+    """Replace the password that is given by a new one.
+
+    One key slot is written and the old one deleted; nothing else is touched. A copy of the old
+    slot that someone made still opens with the old password.
+
+    \b
+    strongroom key change-password -r /mnt/backup
+    strongroom key change-password -r /mnt/backup --key-file my.key --slot 1f03
+    """
+    doing = f"changing a password of {store.url}"
+    unlocked = unlock(store, secret.credential(console, confirm=False, piped=False), doing=doing)
+    old = _which(store, unlocked, slot, doing=doing)
+    password = new.new_password()
+    if not force:
+        check_strength(password)
+    changed = replace_slot(
+        store,
+        unlocked.config,
+        unlocked.root,
+        password,
+        old=old,
+        created=int(time.time()),
+        doing=doing,
+    )
+    console.say(f"{store.url}: key slot {changed.slot_id.hex()} in place of {old.hex()}")
+    console.emit(repository=store.url, slot=changed.slot_id.hex(), replaced=old.hex())
+
+
+def _which(store: LocalStore, unlocked: Unlocked, slot: str | None, *, doing: str) -> bytes:
+    """The slot that was named, or that the password opened, or the only one there is."""
+    if slot is None and unlocked.slot_id is not None:
+        return unlocked.slot_id
+    slots = read_slots(store, unlocked.config, doing=doing)
+    if slot is not None:
+        return find_slot(slots, slot, doing=doing)
+    if slots.count == 0:
+        raise UsageError(
+            f"{doing}: there is none to change", hint='"strongroom key add-password" adds one'
+        )
+    if slots.count > 1 or not slots.good:
+        raise UsageError(
+            f"{doing}: which of {slots.count}? Name it with --slot, or give its password",
+            hint='"strongroom key list" shows them',
+        )
+    return slots.good[0].slot_id

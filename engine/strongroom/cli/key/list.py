@@ -1,0 +1,59 @@
+"""strongroom key list"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from strongroom.cli.console import Console, put
+from strongroom.cli.options import with_console, with_repository
+from strongroom.errors import DamagedError
+from strongroom.keys.slot import SLOT_PASSWORD, Slot
+from strongroom.repository.config import read_config
+from strongroom.repository.slots import read_slots
+from strongroom.stores.local import LocalStore
+
+
+@click.command("list")
+@with_repository
+@with_console
+def command(*, store: LocalStore, console: Console) -> None:
+    """Show the key slots of a repository; needs no key.
+
+    \b
+    strongroom key list -r /mnt/backup
+    """
+    doing = f"listing the keys of {store.url}"
+    slots = read_slots(store, read_config(store, doing=doing), doing=doing)
+    for slot in slots.good:
+        _show(slot, console)
+    if not slots.count:
+        console.say("no key slots: only the 64 digits open this repository")
+    for slot_id, error in slots.bad:
+        console.fail(error, slot=slot_id)
+    if slots.bad:
+        raise DamagedError(f"{doing}: {len(slots.bad)} of {slots.count} could not be read", hint="")
+
+
+def _show(slot: Slot, console: Console) -> None:
+    kind = "password" if slot.kind == SLOT_PASSWORD else f"unknown ({slot.kind})"
+    created = _date(slot.created)
+    kdf = slot.kdf
+    cost = (
+        {}
+        if kdf is None
+        else {"memory_kib": kdf.memory_kib, "passes": kdf.passes, "lanes": kdf.lanes}
+    )
+    if console.as_json:
+        console.emit(slot=slot.slot_id.hex(), kind=kind, created=created, **cost)
+    else:
+        put(f"{slot.slot_id.hex()}  {kind}  {created}  {'' if kdf is None else kdf}".rstrip())
+
+
+def _date(seconds: int) -> str:
+    """As ISO 8601; whoever made the slot may have said anything."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat()
+    except (OverflowError, ValueError, OSError):
+        return "unknown"

@@ -1,0 +1,80 @@
+"""The index of a repository's chunks, put together from what the client remembers and what the
+segments say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from strongroom._core import TYPE_DATA, UNWATCHED, Watch
+from strongroom._core.index import ChunkIndex, read_note
+from strongroom._core.segments import Segments
+from strongroom.errors import StrongroomError
+from strongroom.repository.cache import TABLES_MAX, Place, TableFolder, make_note
+from strongroom.repository.log import Log
+
+
+class ChunkTables:
+    """An index that follows the log. One thread at a time, but for the index itself.
+
+    Close it. index: everything that segments hold which the log names, up to `place`.
+    """
+
+    def __init__(self, log: Log, segments: Callable[[], Segments], folder: Path) -> None:
+        """segments is called when some have to be read. Nothing is loaded yet."""
+        self._log = log
+        self._segments = segments
+        self._folder = TableFolder(folder, read_note)
+        chain = self._folder.chain(lambda place: log.holds(place.seq, place.hash))
+        try:
+            self.index = ChunkIndex([table.path for table in chain])
+        except StrongroomError:
+            self._folder.clear()
+            chain = []
+            self.index = ChunkIndex()
+        self._tables = len(chain)
+        self._kept: Path | None = None
+        self._changed = False
+        self._start = chain[-1].end.seq if chain else 0
+        self.place = chain[-1].end if chain else Place(0, b"")
+        self.failures: dict[bytes, StrongroomError] = {}
+        """Segments whose directory could not be read; their chunks are not known."""
+
+    def follow(self, *, own: bytes | None = None, watch: Watch = UNWATCHED) -> None:
+        """Load what the log has got since, but for the session `own`, whose chunks are known."""
+        ids = []
+        for entry in self._log.entries[self.place.seq :]:
+            added = [segment.id for segment in entry.segments if segment.type == TYPE_DATA]
+            self._changed = self._changed or bool(added)
+            if own is None or entry.private is None or entry.private.session != own:
+                ids.extend(added)
+        if ids:
+            self.failures |= self._segments().load(self.index, ids, watch=watch)
+        self.place = Place(*self._log.head)
+
+    def keep(self) -> None:
+        """Remember what is new. What could not be loaded may come back, so then nothing is."""
+        if self.failures or not self._changed:
+            return
+        whole = self._tables >= TABLES_MAX
+        note = make_note(0 if whole else self._start, self.place)
+        kept = self._folder.add(lambda path: self.index.save(path, note, fresh_only=not whole))
+        if kept is not None:
+            # It holds all that the last one did, which was made since the tables were opened too.
+            self._folder.remove([self._kept] if self._kept is not None else [])
+            self._kept, self._changed = kept, False
+
+    def forget_missing(self, present: set[bytes]) -> None:
+        """Chunks of segments that are not there are to be stored again."""
+        missing = self.index.segments() - present
+        if missing:
+            self.index.drop_segments(missing)
+
+    def close(self) -> None:
+        """More than once is fine."""
+        self.index.close()
+
+
+def forget(folder: Path) -> None:
+    """Remove all tables in a folder: the index is made anew from the segments then."""
+    TableFolder(folder, read_note).clear()

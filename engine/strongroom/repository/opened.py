@@ -1,0 +1,220 @@
+"""A repository that is open: its keys, its log, its chunks."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from strongroom._core import UNWATCHED, Watch
+from strongroom._core.index import ChunkIndex
+from strongroom._core.segments import Segments
+from strongroom.errors import ConflictError, StrongroomError
+from strongroom.keys.envelope import Credential
+from strongroom.repository import chunks
+from strongroom.repository.cache import cache_folder
+from strongroom.repository.chunks import ChunkTables
+from strongroom.repository.entry import Draft, LogEntry, Private, SegmentRef
+from strongroom.repository.log import Log, Progress
+from strongroom.repository.manifests import ManifestSource
+from strongroom.repository.session import BackupSession, Effort, SessionKeys
+from strongroom.repository.snapshots import Snapshot, find_snapshot
+from strongroom.repository.spool import Spool
+from strongroom.repository.unlock import unlock
+from strongroom.stores.local import LocalStore
+
+if TYPE_CHECKING:
+    from typing import Self
+
+SEGMENTS = "segments/"
+
+
+def segment_name(segment_id: bytes) -> str:
+    """The object that holds a segment."""
+    name = segment_id.hex()
+    return f"{SEGMENTS}{name[:2]}/{name}"
+
+
+class OpenRepository:
+    """A repository whose key is known and whose log was read. One thread at a time. Close it.
+
+    Processes may work on one repository at once; a thread needs an OpenRepository of its own.
+    """
+
+    def __init__(
+        self,
+        store: LocalStore,
+        credential: Credential,
+        *,
+        cache: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """cache: where to keep the index, if not in the user's cache folder. progress: of reading
+        the log. Raises NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError,
+        LimitError, SourceError."""
+        unlocked = unlock(store, credential, doing=f"opening the repository {store.url}")
+        self.store = store
+        self.config = unlocked.config
+        self.root = unlocked.root
+        self.keys = unlocked.keys
+        self.log = Log(store, self.config, self.keys)
+        self.log.load(progress)
+        self._cache = cache_folder(self.config.repo_id) if cache is None else cache
+        self._stack = ExitStack()
+        self._segments: Segments | None = None
+        self._tables: ChunkTables | None = None
+        self._session: BackupSession | None = None
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """In the order they were committed."""
+        return self.log.snapshots
+
+    def find(self, name: str) -> Snapshot:
+        """`latest`, an id, or the beginning of one. Raises UsageError, SourceError."""
+        return find_snapshot(self.snapshots, name)
+
+    def open_manifest(self, snapshot: Snapshot) -> ManifestSource:
+        """Its plaintext. Raises DamagedError, SourceError."""
+        path = self.store.path_of(segment_name(snapshot.id))
+        return ManifestSource(path, snapshot, self.root, self.config.repo_id)
+
+    @property
+    def segments(self) -> Segments:
+        """The data segments, to fetch from and verify."""
+        if self._segments is not None:
+            return self._segments
+        folder = self.store.folder / SEGMENTS
+        there = folder.is_dir()
+        opened = Segments(
+            repo_id=self.config.repo_id,
+            wrap_key=self.keys.wrap,
+            chunk_key=self.keys.chunk,
+            # Where nothing was ever stored, everything is missing.
+            folder=folder if there else self.store.folder,
+        )
+        self._stack.callback(opened.close)
+        if there:
+            self._segments = opened
+        return opened
+
+    @property
+    def index(self) -> ChunkIndex:
+        """Where chunks are; load_index with no progress, if that was not called."""
+        if self._tables is None:
+            self.load_index()
+        return self._open_tables().index
+
+    def load_index(self, *, watch: Watch = UNWATCHED) -> dict[bytes, StrongroomError]:
+        """Bring the index up to the log. What could not be read of which segments."""
+        tables = self._open_tables()
+        try:
+            tables.follow(watch=watch)
+        except BaseException:
+            self._forget_tables()
+            raise
+        tables.keep()
+        return tables.failures
+
+    def rebuild_index(self, *, watch: Watch = UNWATCHED) -> dict[bytes, StrongroomError]:
+        """Make the index anew from the segments alone. What could not be read of which."""
+        self._forget_tables()
+        chunks.forget(self._cache)
+        return self.load_index(watch=watch)
+
+    def begin_session(
+        self, *, effort: Effort | None = None, watch: Watch = UNWATCHED
+    ) -> BackupSession:
+        """Begin a backup: load the index, sweep what dead sessions left. Close it, or commit.
+
+        Raises TargetError when the repository cannot be written to; ConflictError while another
+        session of this object is open.
+        """
+        if self._session is not None:
+            raise ConflictError("beginning a backup: another one is running here")
+        spool = Spool(self.store.folder)
+        try:
+            self.log.load()
+            self.load_index(watch=watch)
+            tables = self._open_tables()
+            names = self.store.list(SEGMENTS)
+            tables.forget_missing({_segment_id(name) for name in names})
+            self._session = BackupSession(
+                SessionKeys(self.root, self.config.repo_id, self.keys.chunk),
+                tables.index,
+                spool,
+                base=self.log.head[0],
+                effort=Effort() if effort is None else effort,
+                ended=self._ended,
+            )
+        except BaseException:
+            spool.close()
+            raise
+        return self._session
+
+    def commit(
+        self,
+        session: BackupSession,
+        snapshot: Snapshot,
+        manifest: SegmentRef,
+        *,
+        watch: Watch = UNWATCHED,
+    ) -> LogEntry:
+        """Make a session part of the repository, for good once this returns; it is closed then.
+
+        Segments durable, manifest durable, log entry. manifest: what new_manifest finished with.
+        Raises TargetError; nothing is committed then, unless a store that did not answer did it
+        all the same.
+        """
+        added = (*session.finish(watch=watch), manifest)
+        folder = session.spool.folder
+        self.store.adopt([(folder / s.id.hex(), segment_name(s.id)) for s in added])
+        private = Private(time.time_ns(), snapshot.host, session.id, snapshot)
+        entry = self.log.append(Draft(session.base, added, private))
+        session.committed = True
+        session.close()
+        tables = self._open_tables()
+        # It is committed: an index that cannot be brought up to it is made anew next time.
+        try:
+            tables.follow(own=session.id)
+            tables.keep()
+        except StrongroomError:
+            self._forget_tables()
+        return entry
+
+    def close(self) -> None:
+        """End what is open. More than once is fine."""
+        if self._session is not None:
+            self._session.close()
+        self._forget_tables()
+        self._stack.close()
+        self._segments = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ended(self, session: BackupSession) -> None:
+        self._session = None
+        if not session.committed:
+            # It knows chunks of segments that will never be.
+            self._forget_tables()
+
+    def _open_tables(self) -> ChunkTables:
+        if self._tables is None:
+            self._tables = ChunkTables(self.log, lambda: self.segments, self._cache)
+        return self._tables
+
+    def _forget_tables(self) -> None:
+        tables, self._tables = self._tables, None
+        if tables is not None:
+            tables.close()
+
+
+def _segment_id(name: str) -> bytes:
+    with suppress(ValueError):
+        return bytes.fromhex(name.rpartition("/")[2])
+    return b""

@@ -1,0 +1,120 @@
+"""A backup that is running: what it adds, before it is committed."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from strongroom._core import TYPE_MANIFEST, UNWATCHED, SealOptions, Watch
+from strongroom._core.index import ChunkIndex
+from strongroom._core.session import SessionOptions, WriteSession
+from strongroom.keys.envelope import Session, seal_envelope
+from strongroom.keys.rootkey import RootKey
+from strongroom.repository.entry import SegmentRef
+from strongroom.repository.manifests import ManifestTarget
+from strongroom.repository.spool import Spool
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKeys:
+    """What a session's segments are sealed with."""
+
+    root: RootKey
+    repo_id: bytes
+    chunk: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard to work."""
+
+    level: int = 3
+    """Of zstd; 0 compresses nothing."""
+    threads: int = 0
+    """At most this many; 0: as many as there are processors."""
+
+
+class BackupSession:
+    """Takes files and streams in through `write`, and the manifest of what was taken.
+
+    OpenRepository.begin_session makes it and commit ends it; closed without that, nothing of it
+    is left.
+    """
+
+    def __init__(
+        self,
+        keys: SessionKeys,
+        index: ChunkIndex,
+        spool: Spool,
+        *,
+        base: int,
+        effort: Effort,
+        ended: Callable[[BackupSession], None],
+    ) -> None:
+        """base: the newest log entry that the index knows. ended: told when this is closed.
+        spool is closed with this."""
+        self.id = secrets.token_bytes(16)
+        self.base = base
+        self.committed = False
+        self.spool = spool
+        self._segments: list[SegmentRef] = []
+        key = secrets.token_bytes(32)
+        envelopes = seal_envelope(keys.root, Session(keys.repo_id, self.id), key)
+        self._manifest_options = SealOptions(
+            repo_id=keys.repo_id,
+            session_id=self.id,
+            session_key=key,
+            envelopes=envelopes,
+            level=effort.level,
+            pad=True,
+            threads=effort.threads,
+            type=TYPE_MANIFEST,
+        )
+        with ExitStack() as stack:
+            stack.callback(ended, self)
+            stack.enter_context(spool)
+            self.write = stack.enter_context(
+                WriteSession(
+                    SessionOptions(
+                        repo_id=keys.repo_id,
+                        session_id=self.id,
+                        session_key=key,
+                        chunk_key=keys.chunk,
+                        envelopes=envelopes,
+                        level=effort.level,
+                        threads=effort.threads,
+                    ),
+                    index=index,
+                    folder=spool.folder,
+                )
+            )
+            self._stack = stack.pop_all()
+
+    def new_manifest(self) -> ManifestTarget:
+        """To write the manifest to; its finish gives what commit wants."""
+        return ManifestTarget(self._manifest_options, self.spool.folder)
+
+    def finish(self, *, watch: Watch = UNWATCHED) -> list[SegmentRef]:
+        """Close the data segments; nothing can be taken in after that. All that there are."""
+        self.write.finish(watch=watch)
+        self._segments.extend(
+            SegmentRef(info.id, info.root, info.length, info.type)
+            for info in self.write.take_segments()
+        )
+        return self._segments
+
+    def close(self) -> None:
+        """Leave nothing of what was not committed. More than once is fine."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
