@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ from strongroom.ops.walk import WalkOptions, walk
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def deep(here):
+    """A folder for trees that are too deep for pytest to remove."""
+    (here / "deep").mkdir()
+    os.chdir("deep")
+    yield
+    subprocess.run(["rm", "-rf", here / "deep"], check=True)
 
 
 def make(*names: str) -> None:
@@ -125,6 +135,7 @@ def test_what_is_not_there_is_named():
     errors: list[str] = []
     assert seen("a", "no/such", "none", "a/b/c", errors=errors) == [b"a", b"a/b"]
     assert errors == [
+        "reading a/b/c: Not a directory",
         "reading no/such: its folder cannot be read",
         "reading none: it is not there (any more)",
     ]
@@ -225,6 +236,7 @@ def nested(name: str, depth: int) -> bytes:
 
 
 @pytest.mark.parametrize(("length", "depth"), [(1, 200), (1, 1500), (200, 20), (200, 60)])
+@pytest.mark.usefixtures("deep")
 def test_deep_folders(length, depth):
     before = open_files()
     last = nested("d" * length, depth)
@@ -234,6 +246,7 @@ def test_deep_folders(length, depth):
     assert open_files() == before
 
 
+@pytest.mark.usefixtures("deep")
 def test_an_abandoned_walk_closes_what_it_opened():
     nested("d" * 200, 60)
     before = open_files()

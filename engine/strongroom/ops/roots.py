@@ -5,9 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from strongroom.errors import UsageError
 from strongroom.manifest.order import sort_key
+
+
+class Take(Enum):
+    """How much of a root is to be recorded."""
+
+    ALL = "with all that is below it"
+    ITSELF = "a folder on the way to what was given"
+    NOTHING = "it was given, but lies in another one that was"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +27,7 @@ class Root:
     """In the snapshot; empty for what was given as "." or "/"."""
     prefix: bytes
     """What to put before path to find it here: "/" or nothing."""
-    given: bool
-    """Take all of it; else only the folder itself."""
+    take: Take
 
     @property
     def real(self) -> bytes:
@@ -28,7 +36,7 @@ class Root:
 
 
 def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
-    """Given paths and their parents as the snapshot will have them, in order, none inside another.
+    """Given paths and their parents as the snapshot will have them, in order.
 
     Relative paths stay as they are, normalised; absolute ones lose their leading '/'; those with
     '..' are made absolute. Raises UsageError for two that would be stored as one.
@@ -41,16 +49,17 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
     parents: dict[bytes, bytes] = {}
     outer: Root | None = None
     for path in sorted(prefixes, key=sort_key):
-        root = Root(path, prefixes[path], given=True)
+        root = Root(path, prefixes[path], take=Take.ALL)
         if outer is not None and (not outer.path or path.startswith(outer.path + b"/")):
             if root.prefix != outer.prefix:
                 raise _clash(path)
+            roots.append(Root(path, root.prefix, take=Take.NOTHING))
             continue
         outer = root
         roots.append(root)
         for parent in _parents(path):
             _claim(parents, parent, root.prefix)
-    roots += [Root(path, prefix, given=False) for path, prefix in parents.items()]
+    roots += [Root(path, prefix, take=Take.ITSELF) for path, prefix in parents.items()]
     return sorted(roots, key=lambda root: sort_key(root.path))
 
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from strongroom.errors import SourceError
 from strongroom.ops.exclude import Excludes
-from strongroom.ops.roots import Root
+from strongroom.ops.roots import Root, Take
 
 Found: TypeAlias = "tuple[bytes, bytes, bytes, os.stat_result]"
 """Path in the snapshot; the prefix that makes it the path here; a path that leads to it as long as
@@ -45,12 +45,14 @@ def walk(roots: Iterable[Root], options: WalkOptions, report: Report) -> Iterato
     lost: bytes | None = None
     for root in roots:
         if lost is not None and root.path.startswith(lost):
-            if root.given:
+            if root.take is Take.ALL:
                 report(SourceError(f"reading {_shown(root.real)}: its folder cannot be read"))
             continue
         try:
-            if root.given:
+            if root.take is Take.ALL:
                 yield from _Tree(root, options, report).walk()
+            elif root.take is Take.NOTHING:
+                os.lstat(root.real)  # was it there at all?
             elif root.path:
                 status = os.stat(root.real)  # noqa: PTH116  # bytes
                 if not stat.S_ISDIR(status.st_mode):
@@ -58,7 +60,7 @@ def walk(roots: Iterable[Root], options: WalkOptions, report: Report) -> Iterato
                 yield root.path, root.prefix, root.real, status
         except OSError as error:
             lost = root.path + b"/"
-            if root.given:
+            if root.take is not Take.ITSELF:
                 report(failed(root.real, error))
 
 

@@ -1,0 +1,76 @@
+"""What a restored file gets beside its contents."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+from typing import Final
+
+from strongroom.manifest.entry import SYMLINK, Entry
+
+_SET_ID: Final = 0o6000
+# Others than root can neither set nor see these.
+_PRIVILEGED: Final = (b"trusted.", b"security.")
+
+
+class Attributes:
+    """Sets owners (as root only), modes, extended attributes and times."""
+
+    def __init__(self, *, numeric_owners: bool) -> None:
+        """numeric_owners: by number even if this system knows the name."""
+        self._uid = os.geteuid()
+        self._numeric = numeric_owners
+        self._users: dict[tuple[bytes, int], int] = {}
+        self._groups: dict[tuple[bytes, int], int] = {}
+
+    def set(self, at: int | bytes, entry: Entry) -> OSError | None:
+        """at: a descriptor, or the path of a link. Does all it can; returns what failed first."""
+        link = entry.type == SYMLINK
+        failed: OSError | None = None
+        try:
+            if self._uid == 0:
+                os.chown(at, self._owner(entry), self._group(entry), follow_symlinks=not link)
+        except OSError as error:
+            failed = error
+        try:
+            if not link:
+                os.chmod(at, self._mode(entry, safe=failed is None))  # noqa: PTH101  # descriptor
+        except OSError as error:
+            failed = failed or error
+        for name, value in entry.xattrs:
+            if self._uid != 0 and name.startswith(_PRIVILEGED):
+                continue
+            try:
+                os.setxattr(at, name, value, follow_symlinks=not link)
+            except OSError as error:
+                failed = failed or error
+        try:
+            os.utime(at, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=not link)
+        except OSError as error:
+            failed = failed or error
+        return failed
+
+    def _mode(self, entry: Entry, *, safe: bool) -> int:
+        """A program that ran as its owner must not run as somebody else."""
+        kept = safe if self._uid == 0 else entry.uid == self._uid and entry.gid == os.getegid()
+        return entry.mode if kept else entry.mode & ~_SET_ID
+
+    def _owner(self, entry: Entry) -> int:
+        key = entry.user, entry.uid
+        if key not in self._users:
+            self._users[key] = entry.uid
+            if entry.user and not self._numeric:
+                with contextlib.suppress(KeyError):
+                    self._users[key] = pwd.getpwnam(os.fsdecode(entry.user)).pw_uid
+        return self._users[key]
+
+    def _group(self, entry: Entry) -> int:
+        key = entry.group, entry.gid
+        if key not in self._groups:
+            self._groups[key] = entry.gid
+            if entry.group and not self._numeric:
+                with contextlib.suppress(KeyError):
+                    self._groups[key] = grp.getgrnam(os.fsdecode(entry.group)).gr_gid
+        return self._groups[key]

@@ -1,0 +1,154 @@
+"""Contents of files, fetched for many small ones at once and for large ones piece by piece."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom._core import CHUNK_LEN, UNWATCHED, Watch
+from strongroom._core.segments import SPARSE as WANT_SPARSE
+from strongroom._core.segments import WANT, want_error
+from strongroom.errors import StrongroomError, TargetError
+from strongroom.manifest.entry import ID_LEN, SPARSE, Entry
+from strongroom.ops.landing import Landing
+
+FILES_MAX: Final = 256
+BYTES_MAX: Final = 256 << 20
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
+
+
+class ChunkSource(Protocol):
+    """Where chunks come from: Segments with an index."""
+
+    def fetch(
+        self, wants: NDArray[np.void], fds: Sequence[int], *, watch: Watch = UNWATCHED
+    ) -> None:
+        """Write chunks to files; what came of each stands in wants, an array of WANT."""
+
+
+@dataclass(slots=True, eq=False)
+class Pending:
+    """A file whose contents are being fetched."""
+
+    entry: Entry
+    shown: str
+    """What to call it."""
+    landing: Landing
+    replace: bool
+    error: StrongroomError | None = None
+    """Why it cannot be had."""
+
+
+@dataclass(slots=True)
+class _Piece:
+    """Some chunks of a file."""
+
+    file: Pending
+    first: int
+    ids: bytes
+
+
+@dataclass(slots=True)
+class _Batch:
+    pieces: list[_Piece] = field(default_factory=list)
+    whole: list[Pending] = field(default_factory=list)
+    bytes: int = 0
+
+
+class Contents:
+    """Collects files, fetches a batch when it is large enough, hands files back when whole."""
+
+    def __init__(
+        self, source: ChunkSource, finish: Callable[[Pending], None], *, watch: Watch
+    ) -> None:
+        """finish: called for each file, in order; its landing is then that function's to end."""
+        self._source = source
+        self._finish = finish
+        self._watch = watch
+        self._batch = _Batch()
+        self._open: set[Pending] = set()
+        self.done_bytes = 0
+
+    def add(self, file: Pending, blocks: Iterable[bytes]) -> None:
+        """blocks: the ids of its chunks, some at a time. Raises what fails everything."""
+        self._open.add(file)
+        first = 0
+        for ids in blocks:
+            if file.error is None:
+                self._batch.pieces.append(_Piece(file, first, ids))
+                self._batch.bytes += len(ids) // ID_LEN * CHUNK_LEN
+            first += len(ids) // ID_LEN
+            if self._batch.bytes >= BYTES_MAX and len(ids) > ID_LEN:
+                self._fetch()
+        self._batch.whole.append(file)
+        if self._batch.bytes >= BYTES_MAX or len(self._batch.whole) >= FILES_MAX:
+            self.flush()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._open
+
+    def flush(self) -> None:
+        """Fetch and finish all there is."""
+        self._fetch()
+        whole, self._batch.whole = self._batch.whole, []
+        for file in whole:
+            self._open.discard(file)
+            self._finish(file)
+
+    def abandon(self) -> None:
+        """Leave nothing behind of what was not finished."""
+        for file in self._open:
+            file.landing.abandon()
+        self._open.clear()
+
+    def _fetch(self) -> None:
+        pieces, self._batch.pieces, self._batch.bytes = self._batch.pieces, [], 0
+        if not pieces:
+            return
+        files = list({id(piece.file): piece.file for piece in pieces}.values())
+        wants = _wants(pieces, files)
+        done = self.done_bytes
+        watch, progress = self._watch, self._watch.progress
+        if progress is not None:
+            watch = Watch(lambda read, written: progress(read, done + written), watch.cancel)
+        self._source.fetch(wants, [file.landing.fd for file in files], watch=watch)
+        self.done_bytes += int(wants["raw_len"].sum(dtype=np.uint64))
+        for bad in wants[wants["status"] != 0]:
+            _blame(files[bad["file"]], bad)
+
+
+def _wants(pieces: list[_Piece], files: list[Pending]) -> NDArray[np.void]:
+    """A WANT for each chunk of all pieces."""
+    number = {id(file): index for index, file in enumerate(files)}
+    counts = np.array([len(piece.ids) // ID_LEN for piece in pieces], np.int64)
+    starts = np.cumsum(counts) - counts
+
+    def each(values: list[int], dtype: type[np.generic]) -> NDArray[np.generic]:
+        return np.repeat(np.array(values, dtype), counts)
+
+    wants = np.zeros(int(counts.sum()), WANT)
+    joined = b"".join([piece.ids for piece in pieces])
+    wants["id"] = np.frombuffer(joined, np.uint8).reshape(-1, ID_LEN)
+    within = np.arange(len(wants)) - np.repeat(starts, counts)
+    chunk = within + np.repeat(np.array([piece.first for piece in pieces], np.int64), counts)
+    wants["off"] = chunk * CHUNK_LEN
+    sizes = each([piece.file.entry.size for piece in pieces], np.uint64)
+    wants["raw_len"] = np.minimum(sizes - wants["off"], CHUNK_LEN)
+    wants["file"] = each([number[id(piece.file)] for piece in pieces], np.uint32)
+    sparse = [WANT_SPARSE * (piece.file.entry.flags & SPARSE) for piece in pieces]
+    wants["flags"] = each(sparse, np.uint32)
+    return wants
+
+
+def _blame(file: Pending, bad: np.void) -> None:
+    """Remember why a file cannot be had. Raises TargetError if no file can be."""
+    if file.error is None:
+        file.error = want_error(bad, doing=f"restoring {file.shown}")
+    if isinstance(file.error, TargetError) and int(bad["os_error"]) in _FULL:
+        raise file.error

@@ -1,0 +1,253 @@
+"""What a backup has to read and what it has already: batches made while walking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from os import stat_result
+from typing import Final, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom.errors import DamagedError, SourceError
+from strongroom.manifest.entry import (
+    DEVICES,
+    FILE,
+    ID_LEN,
+    chunks_of,
+    decode,
+    encode,
+    encode_ids,
+    status_bytes,
+    stored_status,
+)
+from strongroom.manifest.merge import Earlier, Stored
+from strongroom.ops.record import TYPE_BITS, TYPES, Recorder, Xattrs
+from strongroom.ops.walk import Found, failed
+
+FILES_MAX: Final = 4096
+BYTES_MAX: Final = 256 << 20
+SLOTS_MAX: Final = 16384
+# The first batch is small, so that reading begins at once.
+_FIRST: Final = 16
+
+LinkKey: TypeAlias = "tuple[int, int, int, int]"
+Ready: TypeAlias = "tuple[bytes, int, int, bytes]"
+"""Path, type, size and all items, as ManifestWriter.put takes them."""
+
+
+class ChunkPresence(Protocol):
+    """Which chunks are stored."""
+
+    def find(self, ids: NDArray[np.uint8], /) -> NDArray[np.bool_]:
+        """For each of (n, 32) ids."""
+
+
+class Fresh(NamedTuple):
+    """A file whose contents are to be read, or were, under another name."""
+
+    path: bytes
+    real: bytes
+    size: int
+    xattrs: Xattrs
+    link: LinkKey | None
+    """What names of the same file have in common, if it has several."""
+    read: bool
+    """False: an earlier name of the same file is read."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Entries in order, and the files among them that are to be read."""
+
+    slots: list[Ready | Fresh] = field(default_factory=list)
+    paths: list[bytes] = field(default_factory=list)
+    """Of what is to be read, in the order of the slots."""
+    bytes: int = 0
+    """What will be read."""
+    kept_bytes: int = 0
+    """Sizes of files that are taken over."""
+    errors: list[SourceError] = field(default_factory=list)
+
+
+class _Kept(NamedTuple):
+    """A file that is taken over if its chunks are there."""
+
+    slot: int
+    file: Fresh
+    """What to do otherwise; without its extended attributes, which are in item."""
+    item: bytes
+    ids: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """When a file counts as changed since an earlier snapshot."""
+
+    ignore_inode: bool = False
+    ignore_ctime: bool = False
+    settled_ns: int = 0
+    """What changed later may have changed unseen in the tick of the clock in which it was read."""
+
+
+class Gatherer:
+    """Sorts what the walk finds into batches. Works in one thread, and knows no other."""
+
+    def __init__(
+        self,
+        *,
+        earlier: Earlier,
+        chunks: ChunkPresence,
+        recorder: Recorder,
+        changed: Changed,
+    ) -> None:
+        self._earlier = earlier
+        self._chunks = chunks
+        self._recorder = recorder
+        self._changed = changed
+        self._batch = Batch()
+        self._kept: list[_Kept] = []
+        self._links: set[LinkKey] = set()
+        self._shift = _FIRST
+
+    def report(self, error: SourceError) -> None:
+        """Into the batch that is being made."""
+        self._batch.errors.append(error)
+
+    def batches(self, steps: Iterator[Found]) -> Iterator[Batch]:
+        """All that steps give, in order."""
+        find, settled = self._earlier.find, self._changed.settled_ns
+        for found in steps:
+            path, _, _, status = found
+            type_ = TYPES[status.st_mode & TYPE_BITS]
+            old = find(path)
+            if (
+                old is not None
+                and status.st_ctime_ns < settled
+                and old.item[4] == type_
+                and _status(status, type_) == stored_status(old.item)
+            ):
+                self._keep(found, type_, old, old.item, old.items)
+            else:
+                self._look(found, type_, old)
+            if self._is_full():
+                yield self._close()
+        yield self._close()
+
+    def _look(self, found: Found, type_: int, old: Stored | None) -> None:
+        """At what is new, or is not to the bit as it was."""
+        path, prefix, at, status = found
+        try:
+            if type_ != FILE:
+                entry = self._recorder.of_status(path, at, status)
+                self._batch.slots.append((path, type_, 0, encode(entry)))
+            elif old is not None and self._has_same_contents(old, status):
+                entry = self._recorder.of_status(path, at, status)
+                entry = entry._replace(flags=decode(old.item).flags)
+                item = encode(entry)
+                self._keep(found, type_, old, item, item + encode_ids(old.ids))
+            else:
+                xattrs = self._recorder.xattrs(at, status.st_dev)
+                self._read(path, prefix + path, status, xattrs)
+        except OSError as error:
+            self.report(failed(prefix + path, error))
+
+    def _has_same_contents(self, old: Stored, status: stat_result) -> bool:
+        """By what the user wants it judged by."""
+        try:
+            before = decode(old.item)
+        except DamagedError:
+            return False
+        changed = self._changed
+        latest = status.st_mtime_ns if changed.ignore_ctime else status.st_ctime_ns
+        return (
+            before.type == FILE
+            and (before.size, before.mtime_ns) == (status.st_size, status.st_mtime_ns)
+            and (changed.ignore_ctime or before.ctime_ns == status.st_ctime_ns)
+            and (changed.ignore_inode or before.ino == status.st_ino)
+            and latest < changed.settled_ns
+        )
+
+    def _keep(self, found: Found, type_: int, old: Stored, item: bytes, items: bytes) -> None:
+        """Take over what is stored, provided that the chunks of a file are there."""
+        batch, (path, prefix, _, status) = self._batch, found
+        size = status.st_size if type_ == FILE else 0
+        if size:
+            again = Fresh(path, prefix + path, size, (), None, read=True)
+            self._kept.append(_Kept(len(batch.slots), again, item, old.ids))
+            batch.kept_bytes += size
+        batch.slots.append((path, type_, size, items))
+
+    def _read(self, path: bytes, real: bytes, status: stat_result, xattrs: Xattrs) -> None:
+        link, first = None, True
+        if status.st_nlink > 1:
+            link = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            first = link not in self._links
+            self._links.add(link)
+        batch = self._batch
+        batch.slots.append(Fresh(path, real, status.st_size, xattrs, link, first))
+        if first:
+            batch.paths.append(real)
+            batch.bytes += status.st_size
+
+    def _is_full(self) -> bool:
+        batch, shift = self._batch, self._shift
+        return (
+            len(batch.slots) >= SLOTS_MAX
+            or len(batch.paths) * shift >= FILES_MAX
+            or batch.bytes * shift >= BYTES_MAX
+            or len(batch.errors) >= FILES_MAX
+        )
+
+    def _close(self) -> Batch:
+        """The batch so far. What lost chunks meanwhile is read again."""
+        batch, kept = self._batch, self._kept
+        lost = self._lost(kept)
+        for one in lost:
+            file = one.file._replace(xattrs=decode(one.item).xattrs)
+            batch.slots[one.slot] = file
+            batch.kept_bytes -= file.size
+            batch.bytes += file.size
+        if lost:
+            batch.paths = [s.real for s in batch.slots if isinstance(s, Fresh) and s.read]
+        self._batch, self._kept = Batch(), []
+        self._shift = max(1, self._shift // 4)
+        return batch
+
+    def _lost(self, kept: list[_Kept]) -> list[_Kept]:
+        if not kept:
+            return []
+        ids = b"".join([one.ids for one in kept])
+        if self._chunks.find(_as_ids(ids)).all() and _lengths_fit(kept):
+            return []
+        return [
+            one
+            for one in kept
+            if not (_lengths_fit([one]) and self._chunks.find(_as_ids(one.ids)).all())
+        ]
+
+
+def _lengths_fit(kept: list[_Kept]) -> bool:
+    """Has each file as many chunks as its size wants?"""
+    return all(len(one.ids) == ID_LEN * chunks_of(one.file.size) for one in kept)
+
+
+def _as_ids(joined: bytes) -> NDArray[np.uint8]:
+    return np.frombuffer(joined, np.uint8).reshape(-1, ID_LEN)
+
+
+def _status(status: stat_result, type_: int) -> bytes:
+    """As an entry's item holds it."""
+    return status_bytes(
+        status.st_mode & 0o7777,
+        status.st_uid,
+        status.st_gid,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+        status.st_dev,
+        status.st_nlink,
+        status.st_size if type_ == FILE else 0,
+        status.st_rdev if type_ in DEVICES else 0,
+    )

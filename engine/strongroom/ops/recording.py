@@ -1,0 +1,141 @@
+"""A backup's batches, read by the core and written to a manifest."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom._core import UNWATCHED, Endpoint, Watch
+from strongroom.errors import SourceError
+from strongroom.manifest.entry import FILE, ID_LEN, Entry
+from strongroom.manifest.writer import ManifestWriter
+from strongroom.ops.gather import Batch, Fresh, LinkKey
+from strongroom.ops.record import ReadFile, Recorder
+
+_OK: Final = 0
+_NOT_A_FILE: Final = 2
+_CHANGED: Final = 13
+
+
+class ChunkSink(Protocol):
+    """What takes in the contents of files and gives ids of chunks: a WriteSession."""
+
+    def files(
+        self, paths: Sequence[bytes], *, watch: Watch = UNWATCHED
+    ) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+        """A FILE_RESULT for each path, and the ids of all chunks, (n, 32)."""
+
+    def stream(
+        self, source: Endpoint, *, watch: Watch = UNWATCHED
+    ) -> tuple[Any, NDArray[np.uint8]]:
+        """A FILE_RESULT of which size and new_len count, and the ids of its chunks."""
+
+
+class Recording:
+    """Takes batches in order. Counts as it goes."""
+
+    def __init__(
+        self,
+        *,
+        sink: ChunkSink | None,
+        manifest: ManifestWriter,
+        recorder: Recorder,
+        report: Callable[[SourceError], None],
+        watch: Watch,
+    ) -> None:
+        """sink: None to look only; then new_bytes counts what would be read."""
+        self._sink = sink
+        self._manifest = manifest
+        self._recorder = recorder
+        self._report = report
+        self._watch = watch
+        self._links: dict[LinkKey, tuple[ReadFile, bytes]] = {}
+        self.done_bytes = 0
+        """Sizes of files that were read or taken over."""
+        self.new_bytes = 0
+        """Stored bytes that were added."""
+        self.errors = 0
+
+    def take(self, batch: Batch) -> None:
+        """Read what is to be read, and write down all. Raises what fails the whole backup."""
+        for error in batch.errors:
+            self._fail(error)
+        reads, ids = iter(()), b""
+        if batch.paths and self._sink is not None:
+            results, found = self._sink.files(batch.paths, watch=self._from_here())
+            reads, ids = iter(results[list(ReadFile._fields)].tolist()), found.tobytes()
+        put = self._manifest.put
+        for slot in batch.slots:
+            if not isinstance(slot, Fresh):
+                put(*slot)
+            elif self._sink is None:
+                put(slot.path, FILE, slot.size, b"")
+            elif slot.read:
+                self._record(slot, ReadFile._make(next(reads)), ids)
+            else:
+                self._record_again(slot)
+        self.done_bytes += batch.kept_bytes + batch.bytes
+        if self._sink is None:
+            self.new_bytes += batch.bytes
+        if self._watch.progress is not None:
+            self._watch.progress(self.done_bytes, self.new_bytes)
+
+    def take_stream(self, name: bytes, source: Endpoint) -> None:
+        """A file of that name, with what source gives."""
+        if self._sink is None:
+            return
+        result, ids = self._sink.stream(source, watch=self._from_here())
+        now = time.time_ns()
+        uid, gid = os.geteuid(), os.getegid()
+        entry = Entry(name, FILE, 0o600, uid, gid, now, now, 0, 0, 1, int(result["size"]))
+        entry = entry._replace(user=self._recorder.user(uid), group=self._recorder.group(gid))
+        self._manifest.add(entry, ids.tobytes())
+        self.done_bytes += entry.size
+        self.new_bytes += int(result["new_len"])
+
+    def _record(self, file: Fresh, read: ReadFile, ids: bytes) -> None:
+        if read.status == _CHANGED:
+            self._fail(SourceError(f"reading {_shown(file)}: it changed while it was read"))
+        elif read.status == _NOT_A_FILE:
+            self._fail(SourceError(f"reading {_shown(file)}: it is no longer a regular file"))
+            return
+        elif read.status != _OK:
+            self._fail(SourceError(f"reading {_shown(file)}: {os.strerror(read.os_error)}"))
+            return
+        start = read.first_id * ID_LEN
+        own = ids[start : start + read.id_count * ID_LEN]
+        self.new_bytes += read.new_len
+        self._manifest.add(self._recorder.of_file(file.path, read, file.xattrs), own)
+        if file.link is not None:
+            self._links[file.link] = read, own
+
+    def _record_again(self, file: Fresh) -> None:
+        """Another name of a file that was read."""
+        found = None if file.link is None else self._links.get(file.link)
+        if found is None:
+            message = f"reading {_shown(file)}: it could not be read under its other name"
+            self._fail(SourceError(message))
+            return
+        read, own = found
+        self._manifest.add(self._recorder.of_file(file.path, read, file.xattrs), own)
+
+    def _fail(self, error: SourceError) -> None:
+        self.errors += 1
+        self._report(error)
+
+    def _from_here(self) -> Watch:
+        """The caller's watch, with counts that go on from what is done."""
+        progress = self._watch.progress
+        if progress is None:
+            return self._watch
+        done, new = self.done_bytes, self.new_bytes
+        return Watch(lambda read, stored: progress(done + read, new + stored), self._watch.cancel)
+
+
+def _shown(file: Fresh) -> str:
+    return os.fsdecode(file.real)
