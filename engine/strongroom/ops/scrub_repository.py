@@ -71,7 +71,8 @@ def scrub_repository(
     config = read_config(store, doing=f"scrubbing {store.url}")
     if public_key is not None and public_key != config.public_key:
         raise DamagedError(
-            f"scrubbing {store.url}: its public key is {config.public_key.hex()}, not the one given",
+            f"scrubbing {store.url}: its public key is not the one given, but "
+            f"{config.public_key.hex()}",
             hint="it is another repository, or somebody put another in its place",
         )
     findings = _Findings(report)
@@ -176,10 +177,10 @@ def _scrub_all(
     small = (segment for segment in segments if segment.length < LARGE_LEN)
     with ThreadPoolExecutor(count, thread_name_prefix="strongroom-scrub") as pool:
         try:
-            for segments_left, workers, own in ((iter(large), 1, threads), (small, count, 1)):
+            for left, at_once, own in ((iter(large), 1, threads), (small, 2 * count, 1)):
                 waiting: dict[Future[StrongroomError | None], SegmentRef] = {}
                 while True:
-                    _fill(waiting, segments_left, 2 * workers, pool, work, own)
+                    _fill(waiting, left, at_once, pool, work, own)
                     if not waiting:
                         break
                     _collect(waiting, findings, reading)
@@ -224,7 +225,9 @@ def _scrub_one(
     doing = f"scrubbing segment {segment.id.hex()}"
     try:
         with open_segment(store, segment, doing=doing) as fd:
-            scrub_descriptor(fd, root=segment.root, doing=doing, threads=threads or None, watch=watch)
+            scrub_descriptor(
+                fd, root=segment.root, doing=doing, threads=threads or None, watch=watch
+            )
     except CancelledError:
         raise
     except StrongroomError as error:
