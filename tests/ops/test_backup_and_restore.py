@@ -103,7 +103,7 @@ def test_a_tree_is_backed_up_and_restored(vault):
     assert vault.errors == []
     assert made.counts.bytes == sum(
         p.stat().st_size for p in Path("t").rglob("*") if p.is_file() and not p.is_symlink()
-    )  # noqa: E501
+    )
     assert made.counts.new_bytes < 8 * CHUNK_LEN
     with vault.open() as repository:
         (found,) = repository.snapshots
