@@ -52,6 +52,8 @@ TARGETS = (
     ),
     Target("seal a file, user CPU", "stream", "seal", "user_s_per_gb", 0.25, "s/GB"),
     Target("open a file, user CPU", "stream", "open", "user_s_per_gb", 0.25, "s/GB"),
+    Target("seal a file, user CPU, of a bare loop", "stream", "seal", "user_vs_bare", 1.28),
+    Target("open a file, user CPU, of a bare loop", "stream", "open", "user_vs_bare", 1.28),
     Target("seal a file, wall, of cp", "stream", "seal", "wall_vs_cp", 1.0),
     Target("open a file, wall, of cp", "stream", "open", "wall_vs_cp", 1.0),
     Target(

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -87,7 +87,8 @@ def chain(commands: Sequence[Sequence[str | Path]], data: bytes, length: int) ->
 
 
 def _feed(fd: int, data: bytes, length: int) -> None:
-    with open(fd, "wb", 0) as pipe, memoryview(data) as view:
+    # Who stopped reading says why by its exit code.
+    with suppress(BrokenPipeError), open(fd, "wb", 0) as pipe, memoryview(data) as view:
         left = length
         while left > 0:
             at = (length - left) % len(data)

@@ -53,6 +53,8 @@ def _report(runs: dict[str, list[Run]], corpus: str, length: int) -> None:
         rate = length / summary(each)["wall"] / 1e6
         figures |= {"mb_per_s": rate, "user_s_per_gb": user}
         figures |= {"wall_vs_cp": middle, "wall_vs_cp_spread": [low, high]}
+        if "bare 2" in runs:
+            figures["user_vs_bare"] = summary(each)["user"] / summary(runs["bare 2"])["user"]
         if name != "zstd" and "zstd" in runs:
             least, median, most = ratio(each, runs["zstd"])
             figures |= {"wall_vs_zstd": median, "wall_vs_zstd_spread": [least, most]}

@@ -18,6 +18,7 @@ PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
 SHARED = [HERE / f"{name}.c" for name in ("support", "passes", "spool", "repository")]
 LINK = {
+    "test_identical": ["-Wl,--wrap=random_hedged"],
     "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
     "test_session": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],
 }

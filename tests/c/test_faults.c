@@ -234,6 +234,23 @@ static void a_file_cut_while_it_is_read_has_changed(void) {
     free(zeros);
 }
 
+/* A file of holes that takes seconds to hash, and ends as a segment does. */
+static void a_file_cut_while_it_is_scrubbed_has_changed(void) {
+    const off_t trailer_off = (off_t)(20000 * FRAME);
+    for (size_t i = 0; i < COUNT_COUNT; i++) {
+        int fd = file_of(NULL, 0);
+        CHECK(pwrite(fd, noise.bytes + noise.len - SRM_TRAILER_LEN, SRM_TRAILER_LEN, trailer_off) ==
+              SRM_TRAILER_LEN);
+        pass p = {.verb = SCRUB, .threads = COUNTS[i], .data = noise.bytes};
+        srm_job *job = pass_start(&p, from_fd(fd), to_memory(NULL, 0));
+        CHECK_STATUS(SRM_RUNNING, srm_job_wait(job, 20));
+        CHECK(ftruncate(fd, (off_t)FRAME) == 0);
+        outcome end = settle(job);
+        check_end(&end, SRM_ECHANGED, SRM_AT_INPUT, 0, 0);
+        close(fd);
+    }
+}
+
 int main(void) {
     static const fact facts[] = {
         FACT(the_first_damaged_frame_is_named_and_all_before_it_comes_out),
@@ -245,6 +262,7 @@ int main(void) {
         FACT(whoever_ends_a_damaged_stream_early_hears_one_story),
         FACT(a_producer_that_stalls_is_waited_for),
         FACT(a_file_cut_while_it_is_read_has_changed),
+        FACT(a_file_cut_while_it_is_scrubbed_has_changed),
     };
     raw = must_alloc(RAW_LEN);
     got = must_alloc(CAP);

@@ -9,9 +9,9 @@
 #define CHUNK ((size_t)SRM_CHUNK_LEN)
 #define RAW_LEN (9 * CHUNK + 4321)
 #define CAP (RAW_LEN + 4 * (size_t)SRM_FRAME_LEN)
-#define MANY 50
-#define SMALL_LEN (2 * CHUNK + 99)
-#define SMALL_CAP (5 * (size_t)SRM_FRAME_LEN)
+#define MANY 200
+#define SMALL_LEN (CHUNK + 99)
+#define SMALL_CAP (3 * (size_t)SRM_FRAME_LEN)
 
 static const uint32_t COUNTS[] = {1, 2, 3, 8, 64};
 #define COUNT_COUNT (sizeof COUNTS / sizeof COUNTS[0])

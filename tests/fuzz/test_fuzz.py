@@ -58,6 +58,21 @@ SEEDS = {
         HEAD + b"\x01\x01" + u24(20) + u24(4000) + LITERAL + b"\x05abcde" + END,
         REPEAT + u24(100) + b"\xff",
     ],
+    "fuzz_data": [
+        b"\x00" + u24(99) + b"\x00",
+        b"\x01" + 2 * (u24(99) + b"\x01") + b"\x00\x80\x01",
+        b"\x02" + 3 * (u24(CHUNK - 1) + b"\x00") + b"\x00\x10\x01",
+        b"\x02" + 3 * (u24(CHUNK // 2) + b"\x02"),
+        b"\x01" + u24(CHUNK - 300) + b"\x00" + u24(20) + b"\x00",
+        b"\xff\x00\x00srm-foot" + bytes(56),
+        b"\xff\x00\x00srm-foot" + bytes(31) + b"\x01" + bytes(24),
+    ],
+    "fuzz_index": [
+        b"\x00\x30\x00\x01",
+        b"\x00\x20\x00\x00",
+        b"\x00\x00\x1f\x01" + b"\x00\x00\x17\x02",
+        b"\x00\x00\x2f\x01" + b"\x00\x20\x10\xff",
+    ],
     "fuzz_zstd": [
         u24(length - 1) + zstandard.ZstdCompressor(level=level).compress(b"strongroom " * length)
         for level in (1, 19)

@@ -150,7 +150,15 @@ def loaded(statements: str, *words: str) -> set[str]:
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = {"cryptography", "numpy", "rich", "click", "cffi", "strongroom._native", "strongroom._core"}
+    heavy = {
+        "cryptography",
+        "numpy",
+        "rich",
+        "click",
+        "cffi",
+        "strongroom._native",
+        "strongroom._core",
+    }
     assert not loaded("import strongroom") & heavy
 
 

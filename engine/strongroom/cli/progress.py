@@ -1,46 +1,40 @@
-"""A progress line on a terminal: bytes, files, rate, honest time left."""
+"""How far a verb has come, over one file after another."""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-
-from rich.console import Console as RichConsole
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-from rich.progress import Progress as RichProgress
+from typing import Protocol
 
 from strongroom._core import Progress
 from strongroom.cli.console import Console, printable
 
 
+class _Bar(Protocol):
+    """What cli.bar draws."""
+
+    def say(self, words: str) -> None: ...
+    def move(self, done: int) -> None: ...
+    def stop(self) -> None: ...
+
+
 class Meter:
-    """Adds up the bytes read over one file after another."""
+    """Adds up the bytes read, and shows them on a terminal."""
 
     def __init__(self, console: Console, verb: str, total: int | None) -> None:
         """total: bytes to read in all; None where that cannot be known."""
-        self._bar = RichProgress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
-            TimeRemainingColumn(),
-            console=RichConsole(stderr=True),
-            transient=True,
-            disable=not console.shows_progress,
-        )
+        self._shown = console.shows_progress
         self._verb = verb
-        self._task = self._bar.add_task(verb, total=total)
+        self._total = total
         self._done = 0
+        self._bar: _Bar | None = None
 
     def __enter__(self) -> Meter:
-        self._bar.start()
+        if self._shown:
+            bar = importlib.import_module("strongroom.cli.bar")
+            self._bar = bar.Bar(self._verb, self._total)
         return self
 
     def __exit__(
@@ -49,18 +43,20 @@ class Meter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     @contextmanager
     def file(self, name: str, size: int) -> Iterator[Progress]:
         """The callback for one file. It counts as done when the block ends, read or not."""
-        self._bar.update(self._task, description=f"{self._verb} {printable(name)[-40:]}")
-
-        def advance(read: int, _written: int) -> None:
-            self._bar.update(self._task, completed=self._done + read)
-
+        if self._bar is not None:
+            self._bar.say(f"{self._verb} {printable(name)[-40:]}")
         try:
-            yield advance
+            yield self._advance
         finally:
             self._done += size
-            self._bar.update(self._task, completed=self._done)
+            self._advance(0, 0)
+
+    def _advance(self, read: int, _written: int) -> None:
+        if self._bar is not None:
+            self._bar.move(self._done + read)
