@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strongroom._core import UNWATCHED, Watch
+from strongroom.ops.contents import Fetching
 from strongroom.ops.restore_tree import restore_tree
 from strongroom.ops.restoring import Reports, RestoreCounts, RestoreOptions
 from strongroom.repository.opened import OpenRepository
@@ -24,11 +25,10 @@ class RepositoryChunks:
     threads: int = 0
     """At most this many; 0: as many as there are processors."""
 
-    def fetch(
-        self, wants: NDArray[np.void], fds: Sequence[int], *, watch: Watch = UNWATCHED
-    ) -> None:
-        self.repository.segments.fetch(
-            self.repository.index, wants, fds, watch=watch, threads=self.threads
+    def start(self, wants: NDArray[np.void], fds: Sequence[int], /) -> Fetching:
+        """Begin to write them to files."""
+        return self.repository.segments.start_fetch(
+            self.repository.index, wants, fds, threads=self.threads
         )
 
 
