@@ -75,25 +75,30 @@ class TableFolder:
         while following := [t for t in good if t.start == reached and t.end.seq > reached]:
             chain.append(max(following, key=lambda table: table.end.seq))
             reached = chain[-1].end.seq
-        self.remove(t for t in tables if t not in good or (t.end.seq <= reached and t not in chain))
+        useless = [t for t in tables if t not in good or (t.end.seq <= reached and t not in chain)]
+        self.remove(table.path for table in useless)
         return chain
 
-    def add(self, save: Callable[[Path], None]) -> None:
-        """Let save write a table under a new name. If it cannot be kept, that costs time but
-        nothing else."""
-        with suppress(OSError, StrongroomError):
+    def add(self, save: Callable[[Path], None]) -> Path | None:
+        """Let save write a table under a new name, which is returned. If it cannot be kept (None),
+        that costs time but nothing else."""
+        path = self.folder / (secrets.token_hex(16) + _SUFFIX)
+        try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            save(self.folder / (secrets.token_hex(16) + _SUFFIX))
+            save(path)
+        except (OSError, StrongroomError):
+            return None
+        return path
 
-    def remove(self, tables: Iterable[Table]) -> None:
+    def remove(self, paths: Iterable[Path]) -> None:
         """Forget tables. Those who have them open keep them."""
-        for table in tables:
-            _remove(table.path)
+        for path in paths:
+            with suppress(OSError):
+                path.unlink()
 
     def clear(self) -> None:
         """Forget everything."""
-        for path in self._paths():
-            _remove(path)
+        self.remove(self._paths())
 
     def _paths(self) -> list[Path]:
         try:
@@ -105,14 +110,9 @@ class TableFolder:
         try:
             seq, digest, start, fill = _NOTE.unpack(self._read_note(path) + _FILL[:16])
         except (OSError, StrongroomError):
-            _remove(path)
+            self.remove([path])
             return None
         if any(fill) or start >= seq:
-            _remove(path)
+            self.remove([path])
             return None
         return Table(path, start, Place(seq, digest))
-
-
-def _remove(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()

@@ -33,6 +33,8 @@ class ChunkTables:
             chain = []
             self.index = ChunkIndex()
         self._tables = len(chain)
+        self._kept: Path | None = None
+        self._changed = False
         self._start = chain[-1].end.seq if chain else 0
         self.place = chain[-1].end if chain else Place(0, b"")
         self.failures: dict[bytes, StrongroomError] = {}
@@ -40,24 +42,27 @@ class ChunkTables:
 
     def follow(self, *, own: bytes | None = None, watch: Watch = UNWATCHED) -> None:
         """Load what the log has got since, but for the session `own`, whose chunks are known."""
-        ids = [
-            segment.id
-            for entry in self._log.entries[self.place.seq :]
-            if own is None or entry.private is None or entry.private.session != own
-            for segment in entry.segments
-            if segment.type == TYPE_DATA
-        ]
+        ids = []
+        for entry in self._log.entries[self.place.seq :]:
+            added = [segment.id for segment in entry.segments if segment.type == TYPE_DATA]
+            self._changed = self._changed or bool(added)
+            if own is None or entry.private is None or entry.private.session != own:
+                ids.extend(added)
         if ids:
             self.failures |= self._segments().load(self.index, ids, watch=watch)
         self.place = Place(*self._log.head)
 
     def keep(self) -> None:
         """Remember what is new. What could not be loaded may come back, so then nothing is."""
-        if self.failures or self.place.seq <= self._start:
+        if self.failures or not self._changed:
             return
         whole = self._tables >= TABLES_MAX
         note = make_note(0 if whole else self._start, self.place)
-        self._folder.add(lambda path: self.index.save(path, note, fresh_only=not whole))
+        kept = self._folder.add(lambda path: self.index.save(path, note, fresh_only=not whole))
+        if kept is not None:
+            # It holds all that the last one did, which was made since the tables were opened too.
+            self._folder.remove([self._kept] if self._kept is not None else [])
+            self._kept, self._changed = kept, False
 
     def forget_missing(self, present: set[bytes]) -> None:
         """Chunks of segments that are not there are to be stored again."""
