@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from strongroom.ops.landing import Landing
 
 FILES_MAX: Final = 256
 BYTES_MAX: Final = 256 << 20
+LinkKey: TypeAlias = "tuple[int, int, int, int, int]"
+
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -40,6 +42,8 @@ class Pending:
     """What to call it."""
     landing: Landing
     replace: bool
+    link: LinkKey | None = None
+    """What names of the same file have in common, if it has several."""
     error: StrongroomError | None = None
     """Why it cannot be had."""
 

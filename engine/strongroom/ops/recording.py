@@ -5,21 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strongroom._core import UNWATCHED, Endpoint, Watch
+from strongroom._core.session import CHANGED, NOT_REGULAR, OK
 from strongroom.errors import SourceError
 from strongroom.manifest.entry import FILE, ID_LEN, Entry
 from strongroom.manifest.writer import ManifestWriter
 from strongroom.ops.gather import Batch, Fresh, LinkKey
 from strongroom.ops.record import ReadFile, Recorder
-
-_OK: Final = 0
-_NOT_A_FILE: Final = 2
-_CHANGED: Final = 13
 
 
 class ChunkSink(Protocol):
@@ -99,12 +96,12 @@ class Recording:
         self.new_bytes += int(result["new_len"])
 
     def _record(self, file: Fresh, read: ReadFile, ids: bytes) -> None:
-        if read.status == _CHANGED:
+        if read.status == CHANGED:
             self._fail(SourceError(f"reading {_shown(file)}: it changed while it was read"))
-        elif read.status == _NOT_A_FILE:
+        elif read.status == NOT_REGULAR:
             self._fail(SourceError(f"reading {_shown(file)}: it is no longer a regular file"))
             return
-        elif read.status != _OK:
+        elif read.status != OK:
             self._fail(SourceError(f"reading {_shown(file)}: {os.strerror(read.os_error)}"))
             return
         start = read.first_id * ID_LEN

@@ -57,7 +57,7 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
             continue
         outer = root
         roots.append(root)
-        for parent in _parents(path):
+        for parent in parents_of(path):
             _claim(parents, parent, root.prefix)
     roots += [Root(path, prefix, take=Take.ITSELF) for path, prefix in parents.items()]
     return sorted(roots, key=lambda root: sort_key(root.path))
@@ -88,6 +88,7 @@ def _clash(path: bytes) -> UsageError:
     )
 
 
-def _parents(path: bytes) -> list[bytes]:
+def parents_of(path: bytes) -> list[bytes]:
+    """The folders that lead to it, from the top."""
     parts = path.split(b"/")[:-1]
     return [b"/".join(parts[:count]) for count in range(1, len(parts) + 1)]

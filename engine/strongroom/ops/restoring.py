@@ -1,0 +1,348 @@
+"""Entries of a manifest, brought back below a target one after another."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from strongroom._core import Watch
+from strongroom.errors import StrongroomError, TargetError, TargetExistsError
+from strongroom.manifest.entry import DEVICES, FILE, FOLDER, SOCKET, SPARSE, Entry
+from strongroom.ops.attributes import Attributes
+from strongroom.ops.contents import ChunkSource, Contents, LinkKey, Pending
+from strongroom.ops.folders import Folders, split
+from strongroom.ops.landing import Landing
+from strongroom.ops.nodes import link_again, make_node
+from strongroom.ops.overwrite import Overwrite, Verdict, is_same, judge
+
+_WAITING_MAX: Final = 4096
+# A file of 1 TiB. The ids of larger ones are not kept for the sake of further names.
+_LINK_CHUNKS_MAX: Final = 1 << 20
+_EXISTS_HINT: Final = "choose an empty target, or say with --overwrite what is to become of it"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreOptions:
+    """How to restore."""
+
+    overwrite: Overwrite = Overwrite.REFUSE
+    dry_run: bool = False
+    devices: bool = False
+    """Make device nodes too; that takes root."""
+    numeric_owners: bool = False
+    """Owners by number, even if their names are known here."""
+
+
+@dataclass(slots=True)
+class RestoreCounts:
+    """What a restore did, or in a dry run would do."""
+
+    entries: int = 0
+    files: int = 0
+    bytes: int = 0
+    """Sizes of the files that were written."""
+    room: int = 0
+    """Bytes of these that need room: hard links once, sparse files not at all."""
+    kept: int = 0
+    """Files and links that were left as they are."""
+    skipped: int = 0
+    """Sockets, and devices unless asked for."""
+    errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where a restore says what it met."""
+
+    error: Callable[[StrongroomError], None]
+    """What could not be restored, or not in full."""
+    note: Callable[[str], None]
+    """What was left out as it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """A folder whose entries come."""
+
+    entry: Entry
+    fresh: bool
+    """It was made just now: nothing is in it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A further name of a file."""
+
+    entry: Entry
+    link: LinkKey
+    ids: Sequence[bytes]
+    replace: bool
+
+
+class Restorer:
+    """Takes entries in order. Close it whatever happens; finish it to have it all."""
+
+    def __init__(
+        self,
+        folders: Folders | None,
+        chunks: ChunkSource,
+        options: RestoreOptions,
+        *,
+        reports: Reports,
+        watch: Watch,
+    ) -> None:
+        """folders: None if there is no target yet, in a dry run."""
+        self.counts = RestoreCounts()
+        self._target = folders
+        self._options = options
+        self._reports = reports
+        self._contents = Contents(chunks, self._land, watch=watch)
+        self._attributes = Attributes(numeric_owners=options.numeric_owners)
+        self._levels: list[_Level] = []
+        self._left: list[Entry] = []  # folders that wait for files in them
+        self._blocked: bytes | None = None  # what begins so cannot be restored
+        self._names: list[_Name] = []
+        self._linked: dict[LinkKey, bytes | None] = {}  # where such a file is, once it is
+
+    def take(self, entry: Entry, ids: Iterable[bytes]) -> None:
+        """ids: of a file's chunks, some at a time; not used after this returns."""
+        path = entry.path
+        if self._blocked is not None:
+            if path.startswith(self._blocked):
+                return
+            self._blocked = None
+        while self._levels and not path.startswith(self._levels[-1].entry.path + b"/"):
+            self._left.append(self._levels.pop().entry)
+        if len(self._left) + len(self._names) > _WAITING_MAX:
+            self._flush()
+        self.counts.entries += 1
+        try:
+            if entry.type == FOLDER:
+                self._folder(entry)
+            elif entry.type == FILE:
+                self._file(entry, ids)
+            else:
+                self._other(entry)
+        except OSError as error:
+            self._fail(entry, error.strerror)
+            if entry.type == FOLDER:
+                self._blocked = path + b"/"
+
+    def finish(self) -> RestoreCounts:
+        """What waits for its end."""
+        while self._levels:
+            self._left.append(self._levels.pop().entry)
+        self._flush()
+        return self.counts
+
+    def close(self) -> None:
+        """Leave nothing half done."""
+        self._contents.abandon()
+
+    # Folders
+
+    def _folder(self, entry: Entry) -> None:
+        there = None if self._is_fresh() else self._folders.status(entry.path)
+        if there is not None and stat.S_ISDIR(there.st_mode):
+            self._levels.append(_Level(entry, fresh=False))
+            if not self._options.dry_run:
+                self._open_up(entry)
+            return
+        if there is not None and self._options.overwrite is not Overwrite.ALWAYS:
+            self._fail(entry, "something else has its name; nothing in it is restored")
+            self._blocked = entry.path + b"/"
+            return
+        if not self._options.dry_run:
+            if there is not None:
+                parent, name = split(entry.path)
+                os.unlink(name, dir_fd=self._folders.open(parent))
+            self._folders.make(entry.path)
+        self._levels.append(_Level(entry, fresh=True))
+
+    def _open_up(self, entry: Entry) -> None:
+        """An owner may write to a folder while it is being filled."""
+        fd = self._folders.open(entry.path)
+        status = os.fstat(fd)
+        mode = stat.S_IMODE(status.st_mode)
+        if mode & 0o700 != 0o700 and status.st_uid == os.geteuid():
+            os.fchmod(fd, mode | 0o700)
+
+    def _leave(self, entry: Entry) -> None:
+        """Nothing more comes into a folder."""
+        if self._options.dry_run:
+            return
+        try:
+            self._note_attributes(
+                entry, self._attributes.set(self._folders.open(entry.path), entry)
+            )
+            self._folders.forget(entry.path)
+        except OSError as error:
+            self._note_attributes(entry, error)
+
+    @property
+    def _folders(self) -> Folders:
+        if self._target is None:
+            raise FileNotFoundError(0, "there is no target")
+        return self._target
+
+    def _is_fresh(self) -> bool:
+        return self._levels[-1].fresh if self._levels else self._target is None
+
+    # Files
+
+    def _file(self, entry: Entry, ids: Iterable[bytes]) -> None:
+        link: LinkKey | None = None
+        if entry.nlink > 1 and entry.chunks <= _LINK_CHUNKS_MAX:
+            ids = list(ids)
+            link = (entry.dev, entry.ino, entry.size, entry.mtime_ns, hash(tuple(ids)))
+        verdict = self._judge(entry, link)
+        if verdict is Verdict.KEEP:
+            return
+        if link is not None and link in self._linked:
+            self._again(_Name(entry, link, list(ids), verdict is Verdict.REPLACE))
+            return
+        if link is not None:
+            self._linked[link] = None
+        if self._options.dry_run:
+            self._count(entry)
+            self.counts.room += 0 if entry.flags & SPARSE else entry.size
+        else:
+            self._write(entry, ids, replace=verdict is Verdict.REPLACE, link=link)
+
+    def _judge(self, entry: Entry, link: LinkKey | None = None) -> Verdict:
+        """What becomes of it; never REFUSE, which is reported, and then is KEEP."""
+        there = None if self._is_fresh() else self._folders.status(entry.path)
+        if there is None:
+            return Verdict.NEW
+        parent, name = split(entry.path)
+        same = is_same(entry, there, name, self._folders.open(parent))
+        verdict = judge(entry, there, self._options.overwrite, same=same)
+        if verdict is Verdict.REFUSE:
+            self._refuse(entry, folder=stat.S_ISDIR(there.st_mode))
+            return Verdict.KEEP
+        if verdict is Verdict.KEEP:
+            self.counts.kept += 1
+            if link is not None and same:
+                self._linked.setdefault(link, entry.path)
+        return verdict
+
+    def _write(
+        self, entry: Entry, ids: Iterable[bytes], *, replace: bool, link: LinkKey | None
+    ) -> None:
+        landing = Landing(self._folders, entry.path)
+        try:
+            if entry.flags & SPARSE:
+                os.ftruncate(landing.fd, entry.size)
+        except BaseException:
+            landing.abandon()
+            raise
+        self._contents.add(Pending(entry, _shown(entry), landing, replace, link), ids)
+        if self._contents.is_empty:
+            self._settle()
+
+    def _land(self, file: Pending) -> None:
+        """Its contents are there, or cannot be had."""
+        entry = file.entry
+        if file.error is not None:
+            file.landing.abandon()
+            self._report(file.error)
+            return
+        try:
+            failed = self._attributes.set(file.landing.fd, entry)
+            file.landing.land(replace=file.replace)
+        except FileExistsError:
+            self._refuse(entry, folder=False)
+            return
+        except OSError as error:
+            self._fail(entry, error.strerror)
+            return
+        self._count(entry)
+        self._note_attributes(entry, failed)
+        if file.link is not None:
+            self._linked[file.link] = entry.path
+
+    def _again(self, name: _Name) -> None:
+        if self._options.dry_run:
+            self._count(name.entry)
+        else:
+            self._names.append(name)
+
+    def _link(self, name: _Name) -> None:
+        """A further name of a file that was restored, or should have been."""
+        first = self._linked[name.link]
+        if first is None:
+            self._fail(name.entry, "the file it is another name of was not restored")
+            return
+        try:
+            link_again(self._folders, first, name.entry.path, replace=name.replace)
+        except FileExistsError:
+            self._refuse(name.entry, folder=False)
+        except OSError:  # no hard links here, or no more of them: a file of its own then
+            try:
+                self._write(name.entry, name.ids, replace=name.replace, link=None)
+            except OSError as error:
+                self._fail(name.entry, error.strerror)
+        else:
+            self._count(name.entry)
+
+    # Neither
+
+    def _other(self, entry: Entry) -> None:
+        if entry.type == SOCKET:
+            self._skip(entry, "a socket")
+            return
+        if entry.type in DEVICES and not (self._options.devices and os.geteuid() == 0):
+            self._skip(entry, "a device")
+            return
+        verdict = self._judge(entry)
+        if verdict is not Verdict.KEEP and not self._options.dry_run:
+            replace = verdict is Verdict.REPLACE
+            failed = make_node(self._folders, entry, self._attributes, replace=replace)
+            self._note_attributes(entry, failed)
+
+    # Ends
+
+    def _flush(self) -> None:
+        self._contents.flush()
+        self._settle()
+
+    def _settle(self) -> None:
+        """What had to wait for the files before it."""
+        names, self._names = self._names, []
+        left, self._left = self._left, []
+        for name in names:
+            self._link(name)
+        self._contents.flush()
+        for entry in left:
+            self._leave(entry)
+
+    def _count(self, entry: Entry) -> None:
+        self.counts.files += 1
+        self.counts.bytes += entry.size
+
+    def _skip(self, entry: Entry, what: str) -> None:
+        self.counts.skipped += 1
+        self._reports.note(f"left out {_shown(entry)}: it is {what}")
+
+    def _refuse(self, entry: Entry, *, folder: bool) -> None:
+        what = "a folder has its name" if folder else "it exists"
+        message = f"restoring {_shown(entry)}: {what}"
+        self._report(TargetExistsError(message, hint=_EXISTS_HINT))
+
+    def _note_attributes(self, entry: Entry, failed: OSError | None) -> None:
+        if failed is not None:
+            self._fail(entry, f"not all of its attributes: {failed.strerror}")
+
+    def _fail(self, entry: Entry, why: str | None) -> None:
+        self._report(TargetError(f"restoring {_shown(entry)}: {why}"))
+
+    def _report(self, error: StrongroomError) -> None:
+        self.counts.errors += 1
+        self._reports.error(error)
+
+
+def _shown(entry: Entry) -> str:
+    return os.fsdecode(entry.path)
