@@ -3,8 +3,11 @@ segments say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from strongroom._core import TYPE_DATA, UNWATCHED, Watch
 from strongroom._core.index import ChunkIndex, read_note
@@ -37,32 +40,54 @@ class ChunkTables:
         self._changed = False
         self._start = chain[-1].end.seq if chain else 0
         self.place = chain[-1].end if chain else Place(0, b"")
+        self._loaded = self.index.segments()
         self.failures: dict[bytes, StrongroomError] = {}
-        """Segments whose directory could not be read; their chunks are not known."""
+        """Segments whose directory could not be read; not all their chunks are known."""
 
     def follow(self, *, own: bytes | None = None, watch: Watch = UNWATCHED) -> None:
-        """Load what the log has got since, but for the session `own`, whose chunks are known."""
-        ids = []
-        for entry in self._log.entries[self.place.seq :]:
-            added = [segment.id for segment in entry.segments if segment.type == TYPE_DATA]
-            self._changed = self._changed or bool(added)
+        """Load what the log has got since, but for the session `own`, whose chunks are known; and
+        what could not be loaded when the tables were written."""
+        ids: list[bytes] = []
+        for entry in self._log.entries:
+            listed = [segment.id for segment in entry.segments if segment.type == TYPE_DATA]
+            added = [segment_id for segment_id in listed if segment_id not in self._loaded]
             if own is None or entry.private is None or entry.private.session != own:
                 ids.extend(added)
-        if ids:
-            self.failures |= self._segments().load(self.index, ids, watch=watch)
+            elif added:
+                self._loaded.update(added)
+                self._changed = True
+        self._load(ids, watch=watch)
         self.place = Place(*self._log.head)
 
+    def load_damaged(
+        self, ids: Collection[bytes], bad: NDArray[np.uint8], *, watch: Watch = UNWATCHED
+    ) -> None:
+        """Before anything else: segments that are damaged, but for their bad chunks. What sound
+        ones have takes their place later."""
+        self._load(ids, watch=watch)
+        self.index.remove(bad)
+
     def keep(self) -> None:
-        """Remember what is new. What could not be loaded may come back, so then nothing is."""
-        if self.failures or not self._changed:
+        """Remember what is new, but nothing of damaged segments: they may come back whole."""
+        if not self._changed:
             return
-        whole = self._tables >= TABLES_MAX
+        if self.failures:
+            self.index.drop_segments(self.failures)
+        whole = bool(self.failures) or self._tables >= TABLES_MAX
         note = make_note(0 if whole else self._start, self.place)
         kept = self._folder.add(lambda path: self.index.save(path, note, fresh_only=not whole))
         if kept is not None:
             # It holds all that the last one did, which was made since the tables were opened too.
             self._folder.remove([self._kept] if self._kept is not None else [])
             self._kept, self._changed = kept, False
+        if self.failures:
+            self._segments().load(self.index, list(self.failures))
+
+    def _load(self, ids: Collection[bytes], *, watch: Watch) -> None:
+        if ids:
+            self.failures |= self._segments().load(self.index, list(ids), watch=watch)
+            self._loaded.update(ids)
+            self._changed = self._changed or not self.failures.keys() >= set(ids)
 
     def forget_missing(self, present: set[bytes]) -> None:
         """Chunks of segments that are not there are to be stored again."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom._core.index import ChunkIndex
@@ -117,10 +121,22 @@ class OpenRepository:
         tables.keep()
         return tables.failures
 
-    def rebuild_index(self, *, watch: Watch = UNWATCHED) -> dict[bytes, StrongroomError]:
-        """Make the index anew from the segments alone. What could not be read of which."""
+    def rebuild_index(
+        self,
+        *,
+        damaged: Collection[bytes] = (),
+        bad: NDArray[np.uint8] | None = None,
+        watch: Watch = UNWATCHED,
+    ) -> dict[bytes, StrongroomError]:
+        """Make the index anew from the segments alone. What could not be read of which.
+
+        damaged, bad: segments known to be damaged, and their chunks that are lost: they count as
+        stored only where another segment has them.
+        """
         self._forget_tables()
         chunks.forget(self._cache)
+        if bad is not None:
+            self._open_tables().load_damaged(damaged, bad, watch=watch)
         return self.load_index(watch=watch)
 
     def begin_session(
