@@ -58,7 +58,7 @@ static srm_status each_body(void *argument, job_control *control) {
     e->readers = calloc(e->worker_count, sizeof *e->readers);
     srm_status status = e->readers == NULL ? SRM_ENOMEM : SRM_OK;
     for (unsigned i = 0; status == SRM_OK && i < e->worker_count; i++)
-        status = reader_begin(&e->readers[i], control);
+        reader_begin(&e->readers[i], control);
     if (status == SRM_OK)
         status = crew_run(&e->crew, e->worker_count, do_next, is_done, e);
     return status == SRM_OK ? SRM_OK : job_fail(control, status, SRM_AT_NONE, 0);

@@ -22,7 +22,6 @@ typedef struct placed {
 typedef struct worker {
     reader reader;
     bool has_keys;
-    uint8_t keys_of[SEGMENT_ID_LEN];
     segment_keys keys;
 } worker;
 
@@ -52,16 +51,13 @@ static void settle(srm_want *want, const srm_failure *failure) {
 /* --- without the lock --- */
 
 static srm_status have_keys(worker *me, const opened_segment *s) {
-    if (me->has_keys && memcmp(me->keys_of, s->id, SEGMENT_ID_LEN) == 0)
+    if (me->has_keys && memcmp(me->keys.salt, s->keys.salt, SALT_LEN) == 0)
         return SRM_OK;
     if (me->has_keys)
         segment_keys_wipe(&me->keys);
     me->has_keys = false;
     srm_status status = segment_keys_copy(&s->keys, &me->keys);
-    if (status == SRM_OK) {
-        me->has_keys = true;
-        memcpy(me->keys_of, s->id, SEGMENT_ID_LEN);
-    }
+    me->has_keys = status == SRM_OK;
     return status;
 }
 
@@ -114,11 +110,14 @@ static srm_status fetch_stretch(fetch_work *w, worker *me, const placed *at, con
             settle(&w->wants[at->want], &failure);
         return concerns_one(status) ? SRM_OK : status;
     }
+    bool sound = true;
     status = have_keys(me, s);
     reader_turn(&me->reader, s, &me->keys, NULL);
-    while (at < end && status == SRM_OK)
+    while (at < end && status == SRM_OK) {
         at += fetch_chunk(w, me, at, end, &status);
-    segments_return(w->segments, s);
+        sound = sound && me->reader.failure.status == SRM_OK;
+    }
+    segments_return(w->segments, s, sound);
     return status;
 }
 
@@ -198,13 +197,16 @@ static srm_status prepare(fetch_work *w) {
     srm_status status = find_places(w);
     if (status != SRM_OK)
         return status;
-    w->worker_count = crew_size(w->threads, w->placed_count);
+    uint64_t stretch_count = 0;
+    for (size_t i = 0; i < w->placed_count; i = stretch_end(w, i))
+        stretch_count++;
+    w->worker_count = crew_size(w->threads, stretch_count);
     w->workers = calloc(w->worker_count, sizeof *w->workers);
     if (w->workers == NULL)
         return SRM_ENOMEM;
-    for (unsigned i = 0; status == SRM_OK && i < w->worker_count; i++)
-        status = reader_begin(&w->workers[i].reader, w->control);
-    return status;
+    for (unsigned i = 0; i < w->worker_count; i++)
+        reader_begin(&w->workers[i].reader, w->control);
+    return SRM_OK;
 }
 
 static srm_status fetch_body(void *argument, job_control *control) {

@@ -6,16 +6,10 @@
 
 #include <stdlib.h>
 
-srm_status reader_begin(reader *r, job_control *control) {
+void reader_begin(reader *r, job_control *control) {
     memset(r, 0, sizeof *r);
     r->control = control;
     r->frame = READER_NONE;
-    r->plain = malloc(SRM_FRAME_LEN);
-    r->joined = malloc(SRM_CHUNK_LEN);
-    r->raw = malloc(SRM_CHUNK_LEN);
-    if (r->plain == NULL || r->joined == NULL || r->raw == NULL)
-        return SRM_ENOMEM;
-    return decompressor_new(&r->codec);
 }
 
 void reader_end(reader *r) {
@@ -39,6 +33,13 @@ static srm_status fail(reader *r, srm_status status, srm_place place) {
     return status;
 }
 
+/* Most readers never need all of theirs. */
+static srm_status have(uint8_t **buffer, size_t len) {
+    if (*buffer == NULL)
+        *buffer = malloc(len);
+    return *buffer == NULL ? SRM_ENOMEM : SRM_OK;
+}
+
 static srm_status open_frame(reader *r, uint64_t index) {
     const opened_segment *s = r->segment;
     const bool last = index + 1 == s->layout.frame_count;
@@ -50,7 +51,10 @@ static srm_status open_frame(reader *r, uint64_t index) {
         return fail(r, SRM_EDAMAGED, SRM_AT_RECORD);
     if (len == 0)
         return fail(r, SRM_EDAMAGED, SRM_AT_FRAME);
-    srm_status status =
+    srm_status status = have(&r->plain, SRM_FRAME_LEN);
+    if (status != SRM_OK)
+        return fail(r, status, SRM_AT_NONE);
+    status =
         opened_segment_read(s, SRM_HEADER_LEN + index * SRM_FRAME_LEN, r->plain, len, &r->failure);
     if (status != SRM_OK)
         return status;
@@ -90,8 +94,11 @@ srm_status reader_record(reader *r, uint64_t off, record_head *head, const uint8
     *stored = r->plain + at;
     if (rest == 0)
         return SRM_OK;
-    memcpy(r->joined, r->plain + at, here);
     *stored = NULL;
+    status = have(&r->joined, SRM_CHUNK_LEN);
+    if (status != SRM_OK)
+        return fail(r, status, SRM_AT_NONE);
+    memcpy(r->joined, r->plain + at, here);
     status = reader_frame(r, r->frame + 1);
     if (status != SRM_OK)
         return status;
@@ -100,6 +107,15 @@ srm_status reader_record(reader *r, uint64_t off, record_head *head, const uint8
     memcpy(r->joined + here, r->plain, rest);
     *stored = r->joined;
     return SRM_OK;
+}
+
+static srm_status decompress(reader *r, const record_head *head, const uint8_t *stored) {
+    srm_status status = have(&r->raw, SRM_CHUNK_LEN);
+    if (status == SRM_OK && r->codec == NULL)
+        status = decompressor_new(&r->codec);
+    if (status == SRM_OK)
+        status = decompressor_run(r->codec, stored, head->stored_len, r->raw, head->raw_len);
+    return status;
 }
 
 srm_status reader_chunk(reader *r, const uint8_t chunk_key[SRM_KEY_LEN], uint64_t off,
@@ -113,7 +129,7 @@ srm_status reader_chunk(reader *r, const uint8_t chunk_key[SRM_KEY_LEN], uint64_
     if (head->type != RECORD_DATA)
         return fail(r, SRM_EDAMAGED, SRM_AT_RECORD);
     if (head->codec == CODEC_ZSTD) {
-        status = decompressor_run(r->codec, data, head->stored_len, r->raw, head->raw_len);
+        status = decompress(r, head, data);
         if (status != SRM_OK)
             return fail(r, status, SRM_AT_RECORD);
         data = r->raw;

@@ -25,7 +25,7 @@ typedef struct reader {
 
 #define READER_NONE UINT64_MAX
 
-SRM_MUST_USE srm_status reader_begin(reader *r, job_control *control);
+void reader_begin(reader *r, job_control *control);
 /* Wipes and frees. Also for one that was only zeroed. */
 void reader_end(reader *r);
 

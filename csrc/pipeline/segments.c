@@ -20,6 +20,7 @@ typedef enum kept_state { KEPT_NONE, KEPT_OPENING, KEPT_OPEN } kept_state;
 typedef struct kept {
     uint8_t id[SEGMENT_ID_LEN];
     kept_state state;
+    bool stale; /* not to be taken again */
     unsigned users;
     uint64_t used_at;       /* by the clock of takes */
     opened_segment segment; /* while opening, that of the thread that opens it */
@@ -202,7 +203,8 @@ srm_status segments_open(const segments *g, const uint8_t id[SEGMENT_ID_LEN], op
 
 static kept *find_kept(segments *g, const uint8_t id[SEGMENT_ID_LEN]) {
     for (size_t i = 0; i < KEPT_MAX; i++)
-        if (g->kept[i].state != KEPT_NONE && memcmp(g->kept[i].id, id, SEGMENT_ID_LEN) == 0)
+        if (g->kept[i].state != KEPT_NONE && !g->kept[i].stale &&
+            memcmp(g->kept[i].id, id, SEGMENT_ID_LEN) == 0)
             return &g->kept[i];
     return NULL;
 }
@@ -212,7 +214,7 @@ static kept *find_place(segments *g) {
     kept *best = NULL;
     for (size_t i = 0; i < KEPT_MAX; i++) {
         kept *k = &g->kept[i];
-        if (k->state == KEPT_NONE)
+        if (k->state == KEPT_NONE || (k->stale && k->users == 0))
             return k;
         if (k->state == KEPT_OPEN && k->users == 0 && (best == NULL || k->used_at < best->used_at))
             best = k;
@@ -226,6 +228,7 @@ static srm_status open_kept(
     if (k->state == KEPT_OPEN)
         opened_segment_close(&k->segment);
     k->state = KEPT_OPENING;
+    k->stale = false;
     memcpy(k->id, id, SEGMENT_ID_LEN);
     pthread_mutex_unlock(&g->lock);
     srm_status status = segments_open(g, id, &k->segment, failure);
@@ -260,11 +263,13 @@ srm_status segments_take(segments *g, const uint8_t id[SEGMENT_ID_LEN], const op
     return status;
 }
 
-void segments_return(segments *g, const opened_segment *s) {
+void segments_return(segments *g, const opened_segment *s, bool sound) {
     pthread_mutex_lock(&g->lock);
     for (size_t i = 0; i < KEPT_MAX; i++)
-        if (&g->kept[i].segment == s)
+        if (&g->kept[i].segment == s) {
             g->kept[i].users--;
+            g->kept[i].stale = g->kept[i].stale || !sound;
+        }
     pthread_cond_broadcast(&g->changed);
     pthread_mutex_unlock(&g->lock);
 }

@@ -39,7 +39,8 @@ void opened_segment_close(opened_segment *s);
  * its keys. */
 SRM_MUST_USE srm_status segments_take(segments *g, const uint8_t id[SEGMENT_ID_LEN],
     const opened_segment **out, srm_failure *failure);
-void segments_return(segments *g, const opened_segment *s);
+/* sound: no; it is not kept, as what is read again may be another file. */
+void segments_return(segments *g, const opened_segment *s, bool sound);
 
 /* Stored bytes of an opened segment; fewer than asked for are SRM_EDAMAGED. */
 SRM_MUST_USE srm_status opened_segment_read(

@@ -2,7 +2,9 @@
  * calloc and realloc in front of those of the core and libcrypto. */
 #include "base/bytes.h"
 #include "check.h"
+#include "repository.h"
 #include "spool.h"
+#include "support.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -163,6 +165,48 @@ static srm_status take_in_files(void) {
     return status;
 }
 
+static repository repo;
+static chunk chunks[3];
+static stored_segment segments[2];
+
+/* Two segments, one of which has lost its last frame: loaded, fetched from and verified. */
+static srm_status read_segments(void) {
+    srm_segments *g = NULL;
+    srm_index *index = NULL;
+    srm_job *job = NULL;
+    srm_segment_status found[2];
+    srm_want want = {.raw_len = chunks[0].raw_len};
+    uint8_t ids[2 * 16];
+    uint8_t roots[2 * 32];
+    uint64_t len = 0;
+    memcpy(want.id, chunks[0].id, sizeof want.id);
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(ids + 16 * i, segments[i].id, 16);
+        memcpy(roots + 32 * i, segments[i].root, 32);
+    }
+    srm_status status =
+        srm_segments_new(repo.repo_id, repo.wrap_key, repo.chunk_key, repo.folder_fd, &g);
+    if (status == SRM_OK)
+        status = srm_index_new(&index);
+    if (status == SRM_OK) {
+        status = srm_load_start(g, index, ids, 2, found, threads, &job);
+        status = finish(status, job, &len);
+    }
+    if (status == SRM_OK) {
+        status = srm_fetch_start(g, index, &want, 1, NULL, 0, opened, RAW_LEN, threads, &job);
+        status = finish(status, job, &len);
+        CHECK(status != SRM_OK || want.status == SRM_OK);
+    }
+    if (status == SRM_OK) {
+        status = srm_verify_start(g, ids, roots, 2, found, threads, &job);
+        status = finish(status, job, &len);
+        CHECK(status != SRM_OK || (found[0].status == SRM_OK && found[1].status == SRM_EDAMAGED));
+    }
+    srm_index_free(index);
+    srm_segments_free(g);
+    return status;
+}
+
 /* Fail the first allocation, then the second and so on, until there are no more. Some failures
  * do not matter to libcrypto; most must be told. */
 static void fail_each(srm_status (*work)(void), long least) {
@@ -203,11 +247,24 @@ static void sessions_survive_every_failing_allocation(void) {
         fail_each(take_in_files, 20);
 }
 
+static void reading_survives_every_failing_allocation(void) {
+    for (size_t i = 0; i < 3; i++)
+        chunks[i] = (chunk){.raw = raw + i, .raw_len = (uint32_t)(SRM_CHUNK_LEN - i * 7)};
+    repository_begin(&repo);
+    repository_put(&repo, 1, chunks, 1, 3, NULL, NULL, &segments[0]);
+    repository_put(&repo, 2, chunks + 1, 2, 0, NULL, NULL, &segments[1]);
+    repository_cut(&repo, 2, layout_trailer_off(&segments[1].layout) - 1);
+    for (threads = 1; threads <= 2; threads++)
+        fail_each(read_segments, 20);
+    repository_end(&repo);
+}
+
 int main(void) {
     static const fact facts[] = {
         FACT(sessions_survive_every_failing_allocation),
         FACT(jobs_survive_every_failing_allocation),
         FACT(views_survive_every_failing_allocation),
+        FACT(reading_survives_every_failing_allocation),
     };
     fill_text(raw, RAW_LEN);
     return check_facts(facts, sizeof facts / sizeof facts[0]);

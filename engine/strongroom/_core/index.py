@@ -41,7 +41,8 @@ class ChunkIndex:
 
         Raises DamagedError or UnsupportedError where one is of no use and should be deleted.
         """
-        self._holder = ffi.gc(ffi.new("srm_index **"), _free_index)
+        self._holder = ffi.new("srm_index **")
+        self._guard = ffi.gc(self._holder, _free_index)
         try:
             check(lib.srm_index_new(self._holder), doing="making a chunk index")
             for path in tables:
@@ -141,7 +142,7 @@ class ChunkIndex:
 
     def close(self) -> None:
         """Free it. More than once is fine."""
-        ffi.release(self._holder)
+        ffi.release(self._guard)
 
     def __enter__(self) -> ChunkIndex:
         return self

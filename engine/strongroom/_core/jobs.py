@@ -86,9 +86,10 @@ class Job:
     def __init__(self, start: Callable[[Any], int], *, doing: str, keep: ExitStack) -> None:
         """start takes a `srm_job **`; keep holds what the job works on and is closed with it."""
         self._doing = doing
-        # The holder frees the job exactly once: by close, or with its last reference should a
+        # The guard frees the job exactly once: by close, or with its last reference should a
         # signal's exception come before anyone can call close.
-        self._holder = ffi.gc(ffi.new("srm_job **"), _free_job)
+        self._holder = ffi.new("srm_job **")
+        self._guard = ffi.gc(self._holder, _free_job)
         self._keep = keep
         try:
             status = start(self._holder)
@@ -143,7 +144,7 @@ class Job:
 
     def close(self) -> None:
         """Stop it if it still runs, and free it. More than once is fine."""
-        ffi.release(self._holder)
+        ffi.release(self._guard)
         self._keep.close()
 
     def _progress(self) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from strongroom._core.endpoints import Endpoint, source_of
 from strongroom._core.failures import check
-from strongroom._core.index import ChunkIndex
+from strongroom._core.index import ChunkIndex, Ids
 from strongroom._core.jobs import UNWATCHED, Job, Watch
 from strongroom._native import ffi, lib
 from strongroom.errors import TargetError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 CHUNK_ID_LEN = 32
 TAKEN_AT_ONCE = 64
 WORKING_FOLDER = -100  # AT_FDCWD of Linux
+_BEGINNING = "beginning a session"
 
 SPARSE = 1
 """A file result's flag: the file has holes."""
@@ -84,9 +86,11 @@ class SegmentInfo:
     chunks: int
 
 
-def _free_session(holder: Any) -> None:
+def _free_session(holder: Any, index: ChunkIndex, fd: int) -> None:
+    """Holds the index, too, which is not to go before the session."""
     lib.srm_session_free(holder[0])
     holder[0] = ffi.NULL
+    os.close(fd)
 
 
 class WriteSession:
@@ -98,21 +102,20 @@ class WriteSession:
 
     def __init__(self, options: SessionOptions, *, index: ChunkIndex, folder: Path) -> None:
         """folder: where the segments are made. Raises TargetError if there is no such folder."""
-        self._index = index  # it must outlive the session
-        self._keep = ExitStack()
-        self._holder = ffi.gc(ffi.new("srm_session **"), _free_session)
         try:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise TargetError(f"open {folder}: {error.strerror}") from error
-        self._keep.callback(os.close, fd)
+        free = partial(_free_session, index=index, fd=fd)
+        self._holder = ffi.new("srm_session **")
+        self._guard = ffi.gc(self._holder, free)
         try:
-            self._begin(options, fd)
+            self._begin(options, index, fd)
         except BaseException:
             self.close()
             raise
 
-    def _begin(self, options: SessionOptions, fd: int) -> None:
+    def _begin(self, options: SessionOptions, index: ChunkIndex, fd: int) -> None:
         envelopes = ffi.from_buffer("uint8_t[]", options.envelopes)
         given = ffi.new(
             "srm_session_options *",
@@ -129,8 +132,7 @@ class WriteSession:
             },
         )
         try:
-            status = lib.srm_session_begin(given, self._index.handle, self._holder)
-            check(status, doing="begin a session")
+            check(lib.srm_session_begin(given, index.handle, self._holder), doing=_BEGINNING)
         finally:
             ffi.buffer(given)[:] = bytes(ffi.sizeof("srm_session_options"))
 
@@ -140,7 +142,7 @@ class WriteSession:
         *,
         dir_fd: int = WORKING_FOLDER,
         watch: Watch = UNWATCHED,
-    ) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[np.void], Ids]:
         """Take in regular files. Paths are relative to dir_fd.
 
         Returns a FILE_RESULT for each path, and the ids of all their chunks, (k, 32). Raises
@@ -154,7 +156,7 @@ class WriteSession:
             ffi.from_buffer("srm_file_result[]", results, require_writable=True)
         )
         ids = self._run(
-            "read files",
+            "reading files",
             lambda out: lib.srm_session_files_start(
                 self._open(), dir_fd, names, len(joined), len(paths), rows, out
             ),
@@ -163,9 +165,7 @@ class WriteSession:
         )
         return results, ids
 
-    def stream(
-        self, source: Endpoint, *, watch: Watch = UNWATCHED
-    ) -> tuple[np.void, NDArray[np.uint8]]:
+    def stream(self, source: Endpoint, *, watch: Watch = UNWATCHED) -> tuple[np.void, Ids]:
         """Take in all of a descriptor or of memory.
 
         Returns a FILE_RESULT, of which only size, ids and new_len are set, and its chunks' ids,
@@ -178,7 +178,7 @@ class WriteSession:
             ffi.from_buffer("srm_file_result[]", results, require_writable=True)
         )
         ids = self._run(
-            "read a stream",
+            "reading a stream",
             lambda out: lib.srm_session_stream_start(self._open(), from_[0], row, out),
             keep,
             watch,
@@ -188,7 +188,7 @@ class WriteSession:
     def finish(self, *, watch: Watch = UNWATCHED) -> None:
         """Close all segments; nothing can be taken in after that."""
         self._run(
-            "finish segments",
+            "finishing segments",
             lambda out: lib.srm_session_finish_start(self._open(), out),
             ExitStack(),
             watch,
@@ -203,15 +203,14 @@ class WriteSession:
         taken: list[SegmentInfo] = []
         while True:
             status = lib.srm_session_take_segments(self._open(), infos, TAKEN_AT_ONCE, count)
-            check(status, doing="take segments")
+            check(status, doing="taking segments")
             taken.extend(_segment_info(infos[i]) for i in range(count[0]))
             if count[0] < TAKEN_AT_ONCE:
                 return taken
 
     def close(self) -> None:
         """Remove what is not complete and wipe keys. More than once is fine."""
-        ffi.release(self._holder)
-        self._keep.close()
+        ffi.release(self._guard)
 
     def __enter__(self) -> Self:
         return self
@@ -224,9 +223,7 @@ class WriteSession:
             raise ValueError("the session is closed")
         return self._holder[0]
 
-    def _run(
-        self, doing: str, start: Callable[[Any], int], keep: ExitStack, watch: Watch
-    ) -> NDArray[np.uint8]:
+    def _run(self, doing: str, start: Callable[[Any], int], keep: ExitStack, watch: Watch) -> Ids:
         with closing(Job(start, doing=doing, keep=keep)) as job:
             job.watch(watch)
             return np.frombuffer(job.ids(), np.uint8).reshape(-1, CHUNK_ID_LEN)

@@ -31,7 +31,8 @@ class View:
         """Raises DamagedError, SourceError; UsageError for a pipe."""
         self._doing = doing
         self._lock = Lock()
-        self._holder = ffi.gc(ffi.new("srm_view **"), _free_view)
+        self._holder = ffi.new("srm_view **")  # outlives its guard: it may be asked after close
+        self._guard = ffi.gc(self._holder, _free_view)
         self._stack = ExitStack()
         from_ = self._stack.enter_context(source_of(source))
         failure = ffi.new("srm_failure *")
@@ -65,5 +66,5 @@ class View:
     def close(self) -> None:
         """Wipe keys and plaintext. More than once is fine."""
         with self._lock:
-            ffi.release(self._holder)
+            ffi.release(self._guard)
             self._stack.close()

@@ -23,7 +23,7 @@ def write_private(path: Path, text: str, *, doing: str) -> None:
     except OSError as error:
         raise TargetError(f"{doing}: {error.strerror}") from None
     try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
+        with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -19,7 +19,7 @@ _HINT = "choose another place; a repository is never replaced"
 def check_vacant(store: Store, *, doing: str) -> None:
     """Raise TargetExistsError where a repository is, DamagedError where one seems to have been."""
     if store.exists(configs.NAME):
-        raise TargetExistsError(f"{doing}: there is a repository at {store.url}", hint=_HINT)
+        raise TargetExistsError(f"{doing}: there is one already", hint=_HINT)
     for prefix in ("keys/", "log/", "segments/"):
         if next(store.list(prefix), None) is not None:
             raise DamagedError(
@@ -48,7 +48,7 @@ def create_repository(
         store.put(configs.NAME, config.stored)
     except ObjectExistsError:
         raise TargetExistsError(
-            f"{doing}: there is a repository at {store.url}", hint=_HINT
+            f"{doing}: there is one already", hint=_HINT
         ) from None
     if password is not None:
         add_slot(store, config, root, password, created=int(time.time()), doing=doing)

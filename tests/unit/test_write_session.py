@@ -1,0 +1,230 @@
+"""Files and streams taken into segments, as Python sees it. The C tests look into segments."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import blake3
+import numpy as np
+import pytest
+
+from strongroom._core import session as core
+from strongroom._core.constants import CHUNK_LEN
+from strongroom._core.index import ChunkIndex
+from strongroom._core.jobs import Watch
+from strongroom._core.session import FILE_RESULT, SegmentInfo, SessionOptions, WriteSession
+from strongroom.errors import CancelledError, SourceError, StrongroomError, TargetError
+
+OWNER = bytes([1, 0, 0, 112]) + bytes(112)
+OPTIONS = SessionOptions(
+    repo_id=b"r" * 32,
+    session_id=b"s" * 16,
+    session_key=b"k" * 32,
+    chunk_key=b"c" * 32,
+    envelopes=OWNER,
+    level=1,
+)
+
+
+class Set:
+    """A cancel that is set already."""
+
+    def is_set(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def index() -> Iterator[ChunkIndex]:
+    with ChunkIndex() as made:
+        yield made
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Path:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def session(index: ChunkIndex, spool: Path) -> Iterator[WriteSession]:
+    with WriteSession(OPTIONS, index=index, folder=spool) as made:
+        yield made
+
+
+def chunk_id(data: bytes) -> bytes:
+    return blake3.blake3(data, key=OPTIONS.chunk_key).digest()
+
+
+def test_results_have_the_layout_of_the_core() -> None:
+    theirs = core.ffi.typeof("srm_file_result")
+    assert FILE_RESULT.itemsize == core.ffi.sizeof(theirs)
+    fields = {name: (field.offset, core.ffi.sizeof(field.type)) for name, field in theirs.fields}
+    assert FILE_RESULT.names == tuple(fields)
+    assert FILE_RESULT.fields is not None
+    ours = {name: (at[1], at[0].itemsize) for name, at in FILE_RESULT.fields.items()}
+    assert ours == fields
+    signed = {n for n, f in theirs.fields if core.ffi.cast(f.type, -1) < core.ffi.cast(f.type, 0)}
+    assert {n for n in FILE_RESULT.names if FILE_RESULT[n].kind == "i"} == signed
+
+
+def test_files_are_told_by_the_ids_of_their_chunks(
+    session: WriteSession, spool: Path, tmp_path: Path
+) -> None:
+    small, big = os.urandom(1000), os.urandom(2 * CHUNK_LEN + 7)
+    (tmp_path / "small").write_bytes(small)
+    (tmp_path / "big").write_bytes(big)
+    (tmp_path / "empty").touch()
+    names = [b"small", b"big", b"missing", b"empty", b"spool"]
+    paths = [os.fsencode(tmp_path) + b"/" + name for name in names]
+    results, ids = session.files(paths)
+    statuses = [core.OK, core.OK, core.UNREADABLE, core.OK, core.NOT_REGULAR]
+    assert results["status"].tolist() == statuses
+    assert results["size"].tolist() == [len(small), len(big), 0, 0, 0]
+    assert results["id_count"].tolist() == [1, 3, 0, 0, 0]
+    stat = (tmp_path / "big").stat()
+    assert (results["mtime_ns"][1], results["ino"][1]) == (stat.st_mtime_ns, stat.st_ino)
+    assert (results["mode"][1], results["ctime_ns"][1]) == (stat.st_mode, stat.st_ctime_ns)
+
+    def ids_of(i: int) -> list[bytes]:
+        first, count = int(results["first_id"][i]), int(results["id_count"][i])
+        return [bytes(row) for row in ids[first : first + count]]
+
+    assert ids.shape == (4, 32)
+    assert ids_of(0) == [chunk_id(small)]
+    assert ids_of(1) == [chunk_id(big[at : at + CHUNK_LEN]) for at in range(0, len(big), CHUNK_LEN)]
+    session.finish()
+    check_spool(session.take_segments(), spool, chunks=4)
+    assert session.take_segments() == []
+
+
+def check_spool(segments: list[SegmentInfo], spool: Path, *, chunks: int) -> None:
+    found = {path.name: path.stat().st_size for path in spool.iterdir()}
+    assert {s.id.hex(): s.length for s in segments} == found
+    assert sum(s.chunks for s in segments) == chunks
+    assert all(s.type == 2 and len(s.root) == 32 for s in segments)
+
+
+def test_paths_are_relative_to_a_folder(session: WriteSession, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    fd = os.open(tmp_path, os.O_RDONLY)
+    try:
+        results, ids = session.files([b"file"], dir_fd=fd)
+    finally:
+        os.close(fd)
+    assert results["status"].tolist() == [core.OK]
+    assert bytes(ids[0]) == chunk_id(b"abc")
+
+
+def test_no_files_are_fine(session: WriteSession) -> None:
+    results, ids = session.files([])
+    assert (len(results), ids.shape) == (0, (0, 32))
+
+
+def test_a_path_with_a_zero_in_it_is_refused(session: WriteSession) -> None:
+    with pytest.raises(StrongroomError, match="invalid argument"):
+        session.files([b"a\0b"])
+
+
+def test_what_the_index_knows_is_not_stored(index: ChunkIndex, spool: Path) -> None:
+    data = os.urandom(CHUNK_LEN + 5)
+    with WriteSession(OPTIONS, index=index, folder=spool) as first:
+        result, ids = first.stream(data)
+        assert result["new_len"] == len(data) + 2 * 48
+        assert first.stream(data)[0]["new_len"] == 0
+        first.finish()
+        check_spool(first.take_segments(), spool, chunks=2)
+    assert index.find(ids).all()
+    with WriteSession(OPTIONS, index=index, folder=spool) as second:
+        assert second.stream(data)[0]["new_len"] == 0
+        second.finish()
+        assert second.take_segments() == []
+
+
+@pytest.mark.parametrize("length", [0, 1, CHUNK_LEN, 3 * CHUNK_LEN + 1])
+def test_streams_are_read_from_files_and_memory(
+    session: WriteSession, tmp_path: Path, length: int
+) -> None:
+    data = os.urandom(length)
+    result, ids = session.stream(data)
+    assert (result["size"], result["id_count"]) == (length, -(-length // CHUNK_LEN))
+    (tmp_path / "file").write_bytes(data)
+    with (tmp_path / "file").open("rb") as file:
+        again, same = session.stream(file.fileno())
+    assert (again["size"], again["new_len"]) == (length, 0)
+    assert np.array_equal(ids, same)
+
+
+def test_what_is_not_finished_is_removed(index: ChunkIndex, spool: Path) -> None:
+    with WriteSession(OPTIONS, index=index, folder=spool) as session:
+        _, ids = session.stream(b"abc")
+        assert len(list(spool.iterdir())) == 1
+        assert index.find(ids).all()
+    assert list(spool.iterdir()) == []
+    assert not index.find(ids).any()
+
+
+def test_a_session_that_is_forgotten_frees_itself_before_its_index(spool: Path) -> None:
+    session = WriteSession(OPTIONS, index=ChunkIndex(), folder=spool)
+    session.stream(b"abc")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    del session
+    gc.collect()
+    assert list(spool.iterdir()) == []
+    assert len(list(Path("/proc/self/fd").iterdir())) == before - 2
+
+
+def test_a_cancelled_call_is_the_end_of_the_session(session: WriteSession) -> None:
+    read, write = os.pipe()
+    try:
+        with pytest.raises(CancelledError):
+            session.stream(read, watch=Watch(cancel=Set()))
+    finally:
+        os.close(read)
+        os.close(write)
+    with pytest.raises(StrongroomError, match="not usable any more"):
+        session.files([])
+
+
+def test_a_source_that_cannot_be_read_is_told(session: WriteSession, spool: Path) -> None:
+    fd = os.open(spool, os.O_RDONLY)
+    try:
+        with pytest.raises(SourceError, match="reading a stream"):
+            session.stream(fd)
+    finally:
+        os.close(fd)
+
+
+def test_a_folder_that_is_not_there_is_told(index: ChunkIndex, spool: Path) -> None:
+    with pytest.raises(TargetError, match="No such file"):
+        WriteSession(OPTIONS, index=index, folder=spool / "none")
+
+
+def test_a_folder_that_went_away_is_told(session: WriteSession, spool: Path) -> None:
+    spool.rmdir()
+    with pytest.raises(TargetError, match="writing failed"):
+        session.stream(b"abc")
+
+
+def test_a_closed_session_says_so(index: ChunkIndex, spool: Path) -> None:
+    session = WriteSession(OPTIONS, index=index, folder=spool)
+    session.close()
+    session.close()
+    with pytest.raises(ValueError, match="closed"):
+        session.stream(b"abc")
+
+
+def test_progress_counts_what_is_read_and_stored(session: WriteSession) -> None:
+    seen: list[tuple[int, int]] = []
+    watch = Watch(progress=lambda read, stored: seen.append((read, stored)))
+    session.stream(os.urandom(CHUNK_LEN), watch=watch)
+    assert seen[-1][0] == CHUNK_LEN
+    assert seen[-1][1] >= CHUNK_LEN
+
+
+def test_keys_are_not_shown() -> None:
+    assert "kkkk" not in repr(OPTIONS)
+    assert "cccc" not in repr(OPTIONS)
