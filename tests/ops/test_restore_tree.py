@@ -24,10 +24,10 @@ from strongroom.errors import CancelledError, DamagedError, SourceError, TargetE
 from strongroom.manifest.entry import BLOCK_DEVICE, FIFO, FILE, FOLDER, SOCKET, SYMLINK
 from strongroom.manifest.writer import ManifestWriter
 from strongroom.ops import contents, landing
-from strongroom.ops.backup import Selection, record_tree
 from strongroom.ops.overwrite import Overwrite
-from strongroom.ops.restore import restore_tree
+from strongroom.ops.restore_tree import restore_tree
 from strongroom.ops.restoring import Reports, RestoreOptions
+from strongroom.ops.tree import Selection, record_tree
 from tests.manifest.test_manifest import entry
 from tests.ops.store import ChunkStore
 

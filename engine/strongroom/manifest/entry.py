@@ -32,14 +32,14 @@ MODE_MAX: Final = 0o7777
 
 # type, flags, zero, mode, uid, gid, mtime, ctime, ino, dev, nlink, size, rdev, five lengths
 _FIXED = struct.Struct(">BBHIIIqqQQQQQHHIII")
-_FIXED_END: Final = HEAD_LEN + _FIXED.size
+ENTRY_FIXED_END: Final = HEAD_LEN + _FIXED.size
+"""Where the five lengths end that an entry's fixed part ends with: u16, u16, u32, u32, u32."""
 _HEAD = struct.Struct(">I")
 _XATTR = struct.Struct(">HI")
 # Of these, what a change of contents or attributes would show in.
 _STATUS = struct.Struct(">IIIqqQQQQQ")
 _STATUS_AT: Final = HEAD_LEN + 4
 _STATUS_END: Final = _STATUS_AT + _STATUS.size
-_PATH_LENGTHS = struct.Struct(">HHI")
 
 status_bytes = _STATUS.pack
 """(mode, uid, gid, mtime_ns, ctime_ns, ino, dev, nlink, size, rdev) as an item holds them."""
@@ -120,28 +120,19 @@ def encode_ids(ids: bytes) -> bytes:
     return b"".join(_HEAD.pack(IDS_ITEM << 24 | len(piece)) + piece for piece in pieces)
 
 
-def stored_path(item: bytes) -> bytes:
-    """The path in an entry's item; what else is in it is not looked at."""
-    if len(item) < _FIXED_END:
-        raise DamagedError("an entry is too short")
-    user_len, group_len, path_len = _PATH_LENGTHS.unpack_from(item, _FIXED_END - 16)
-    start = _FIXED_END + user_len + group_len
-    return item[start : start + path_len]
-
-
-def stored_status(item: bytes) -> bytes:
-    """What status_bytes made of the entry in an item."""
-    return item[_STATUS_AT:_STATUS_END]
+def stored_status(items: bytes) -> bytes:
+    """What status_bytes made of an entry; items may go on."""
+    return items[_STATUS_AT:_STATUS_END]
 
 
 def decode(item: bytes) -> Entry:
     """Exactly what encode made. Raises DamagedError for anything it would not make."""
-    if len(item) < _FIXED_END:
+    if len(item) < ENTRY_FIXED_END:
         raise DamagedError("an entry is too short")
     fixed = _FIXED.unpack_from(item, HEAD_LEN)
     type_, flags, zero, mode = fixed[:4]
     size, rdev, user_len, group_len, path_len, target_len, xattrs_len = fixed[11:]
-    user_end = _FIXED_END + user_len
+    user_end = ENTRY_FIXED_END + user_len
     group_end = user_end + group_len
     path_end = group_end + path_len
     target_end = path_end + target_len
@@ -154,9 +145,9 @@ def decode(item: bytes) -> Entry:
         _check_not_file(type_, flags, size, rdev, target_len)
     elif rdev or target_len:
         raise DamagedError("a file has a device number or a target")
-    _check_texts(path, item[_FIXED_END:target_end])
+    _check_texts(path, item[ENTRY_FIXED_END:target_end])
     texts = (
-        item[_FIXED_END:user_end],
+        item[ENTRY_FIXED_END:user_end],
         item[user_end:group_end],
         item[path_end:target_end],
         _decode_xattrs(item[target_end:]) if xattrs_len else (),

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import struct
+from collections.abc import Iterator
+from typing import Final, TypeAlias
 
 from strongroom.errors import DamagedError
-from strongroom.manifest.entry import END_ITEM, ENTRY_ITEM, HEAD_LEN, IDS_ITEM, stored_path
+from strongroom.manifest.entry import (
+    BODY_MAX,
+    END_ITEM,
+    ENTRY_FIXED_END,
+    ENTRY_ITEM,
+    HEAD_LEN,
+    ID_LEN,
+    IDS_ITEM,
+    IDS_PER_ITEM,
+)
 from strongroom.manifest.order import sort_key
-from strongroom.manifest.reader import Readable, read_items
+from strongroom.manifest.reader import Readable, read_start
 
+Stored: TypeAlias = "tuple[bytes, int, bytes, bytes]"
+"""Path; length of the entry's own item; ids of its chunks, 32 bytes each; and all items as they
+were stored, to be decoded or stored again. A plain tuple, because there are so many."""
 
-class Stored(NamedTuple):
-    """An entry as an older manifest has it."""
-
-    path: bytes
-    item: bytes
-    """Decode it to believe it."""
-    ids: bytes
-    """Of its chunks, 32 bytes each."""
-    items: bytes
-    """item and ids as they were stored, to be stored again."""
+_BLOCK: Final = 1 << 20
+# Of an entry's item: its head, and the lengths of user, group and path.
+_LENGTHS: Final = struct.Struct(f">I{ENTRY_FIXED_END - HEAD_LEN - 16}xHHI")
+_IDS_FULL: Final = HEAD_LEN + ID_LEN * IDS_PER_ITEM
+_DOING: Final = "reading the last manifest"
 
 
 class Earlier:
@@ -30,52 +39,88 @@ class Earlier:
     """
 
     def __init__(self, source: Readable | None) -> None:
+        """Raises UnsupportedError."""
         self.damage: DamagedError | None = None
         """What ended it before its time."""
-        self._items = None if source is None else read_items(source, doing="reading the last one")
-        self._item = b"\0"  # the one after _next
-        self._next: Stored | None = None
-        if self._items is not None:
-            self._item = self._step()
-            self._next = self._read()
+        self._entries = iter(()) if source is None else self._read(source)
+        self._next = next(self._entries, None)
 
     def find(self, path: bytes) -> Stored | None:
         """The older entry of that path, once."""
         found = self._next
         if found is None:
             return None
-        if found.path != path:
+        if found[0] != path:
             key = sort_key(path)
-            while found is not None and sort_key(found.path) < key:
-                found = self._read()
-            if found is None or found.path != path:
-                self._next = found
+            while found is not None and sort_key(found[0]) < key:
+                found = next(self._entries, None)
+            self._next = found
+            if found is None or found[0] != path:
                 return None
-        self._next = self._read()
+        self._next = next(self._entries, None)
         return found
 
-    def _read(self) -> Stored | None:
-        item = self._item
-        if item[0] != ENTRY_ITEM:
-            return None
-        following = self._step()
-        if following[0] != IDS_ITEM:
-            self._item = following
-            return Stored(stored_path(item), item, b"", item)
-        bodies, all_items = [following[HEAD_LEN:]], [item, following]
-        while (following := self._step())[0] == IDS_ITEM:
-            bodies.append(following[HEAD_LEN:])
-            all_items.append(following)
-        self._item = following
-        return Stored(stored_path(item), item, b"".join(bodies), b"".join(all_items))
-
-    def _step(self) -> bytes:
-        """The next item, or something that is no entry."""
-        if self._items is None:
-            return b"\0"
+    def _read(self, source: Readable) -> Iterator[Stored]:
         try:
-            item = next(self._items, b"\0")
+            yield from read_stored(source)
         except DamagedError as error:
             self.damage = error
-            return b"\0"
-        return item if item[0] != END_ITEM else b"\0"
+
+
+def read_stored(source: Readable) -> Iterator[Stored]:
+    """Every entry as it is stored. Raises DamagedError, UnsupportedError."""
+    read_start(source, doing=_DOING)
+    buffer, at = b"", 0
+    lengths = _LENGTHS.unpack_from
+    while True:
+        # Anything but the last item is followed by four bytes at least.
+        if len(buffer) - at < ENTRY_FIXED_END + HEAD_LEN:
+            buffer, at = _more(source, buffer[at:], ENTRY_FIXED_END + HEAD_LEN), 0
+            if buffer[:1] == _END:
+                return
+        head, user_len, group_len, path_len = lengths(buffer, at)
+        if head >> 24 != ENTRY_ITEM:
+            if head >> 24 == END_ITEM:
+                return
+            raise DamagedError(f"{_DOING}: an item of the wrong kind")
+        end = own_end = at + HEAD_LEN + (head & BODY_MAX)
+        while True:
+            if len(buffer) - end < HEAD_LEN:
+                buffer = _more(source, buffer[at:], end - at + HEAD_LEN)
+                end, own_end, at = end - at, own_end - at, 0
+            if buffer[end] != IDS_ITEM:
+                break
+            end += HEAD_LEN + int.from_bytes(buffer[end + 1 : end + HEAD_LEN], "big")
+        start = at + ENTRY_FIXED_END + user_len + group_len
+        path = buffer[start : start + path_len]
+        yield path, own_end - at, _ids(buffer, own_end, end), buffer[at:end]
+        at = end
+
+
+_END: Final = bytes([END_ITEM])
+
+
+def _ids(buffer: bytes, at: int, end: int) -> bytes:
+    """What is in ids items, one after another."""
+    if end - at <= _IDS_FULL:
+        return buffer[at + HEAD_LEN : end]
+    pieces: list[bytes] = []
+    while at < end:
+        pieces.append(buffer[at + HEAD_LEN : min(at + _IDS_FULL, end)])
+        at += _IDS_FULL
+    return b"".join(pieces)
+
+
+def _more(source: Readable, rest: bytes, needed: int) -> bytes:
+    """rest and what follows it, at least as much as is needed."""
+    pieces, have = [rest], len(rest)
+    while have < needed:
+        piece = source.read(max(_BLOCK, needed - have))
+        if not piece:
+            break
+        pieces.append(piece)
+        have += len(piece)
+    joined = b"".join(pieces)
+    if have < needed and joined[:1] != _END:
+        raise DamagedError(f"{_DOING}: it is cut off")
+    return joined

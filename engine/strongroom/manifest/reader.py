@@ -32,14 +32,19 @@ class Readable(Protocol):
         """Up to size bytes; none at the end."""
 
 
+def read_start(source: Readable, *, doing: str) -> None:
+    """What a manifest begins with. Raises DamagedError, UnsupportedError."""
+    start = _read(source, len(START))
+    if start[:8] != MAGIC or len(start) < len(START):
+        raise DamagedError(f"{doing}: it is no manifest")
+    if start != START:
+        raise UnsupportedError(f"{doing}: a manifest of an unknown version")
+
+
 def read_items(source: Readable, *, doing: str) -> Iterator[bytes]:
     """Items one by one, heads included, the end item last. Raises DamagedError,
     UnsupportedError. Says nothing about what is in them."""
-    buffer = _read(source, len(START))
-    if buffer[:8] != MAGIC or len(buffer) < len(START):
-        raise DamagedError(f"{doing}: it is no manifest")
-    if buffer != START:
-        raise UnsupportedError(f"{doing}: a manifest of an unknown version")
+    read_start(source, doing=doing)
     buffer, at = b"", 0
     while True:
         end = at + HEAD_LEN

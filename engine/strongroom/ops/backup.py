@@ -1,142 +1,178 @@
-"""Back up: walk, read what is new, write a manifest."""
+"""Back up: files and folders, or a stream, as a snapshot of a repository."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from contextlib import closing
-from dataclasses import dataclass, field
-from typing import TypeAlias
+import platform
+import pwd
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 
-from strongroom._core import UNWATCHED, Endpoint, Watch
-from strongroom.errors import SourceError, UsageError
-from strongroom.manifest.entry import is_sound
-from strongroom.manifest.merge import Earlier
-from strongroom.manifest.reader import Readable
-from strongroom.manifest.writer import ManifestWriter, Writable
-from strongroom.ops.ahead import Ahead
-from strongroom.ops.exclude import Excludes
-from strongroom.ops.gather import Batch, Changed, ChunkPresence, Gatherer
-from strongroom.ops.record import Recorder
-from strongroom.ops.recording import ChunkSink, Recording
-from strongroom.ops.roots import plan_roots
-from strongroom.ops.walk import WalkOptions, walk
-
-Report: TypeAlias = Callable[[SourceError], None]
-
-# A change that falls into the same tick of the file system's clock as the reading shows in no
-# time stamp. Ticks last up to 10 ms (CONFIG_HZ=100).
-_TICK_NS = 20_000_000
+from strongroom._core import UNWATCHED, Watch
+from strongroom.errors import DamagedError, SourceError
+from strongroom.ops.tree import Counts, Previous, Selection, record_tree
+from strongroom.repository.opened import OpenRepository
+from strongroom.repository.session import Effort
+from strongroom.repository.snapshots import Snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """What to back up."""
+class Labels:
+    """What a snapshot is called by."""
 
-    paths: tuple[str | bytes | os.PathLike[str], ...] = ()
-    excludes: tuple[str | bytes, ...] = ()
-    """Patterns; see Excludes."""
-    exclude_if_present: tuple[str, ...] = ()
-    """Names: a folder that holds one of them is taken without its contents."""
-    one_file_system: bool = False
-    ignore_inode: bool = False
-    ignore_ctime: bool = False
-    force_read: bool = False
-    """Read every file, changed or not."""
-    stream_name: str | bytes | None = None
-    """The name of the file that holds what comes from stream."""
-    stream: Endpoint | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        if (self.stream_name is None) != (self.stream is None):
-            raise UsageError("a stream needs a name, and a name a stream")
-        if self.stream_name is not None and self.paths:
-            raise UsageError("either paths are backed up or a stream, not both")
-        if self.stream_name is None and not self.paths:
-            raise UsageError("name what to back up")
-        if self.stream_name is not None:
-            name = os.fsencode(self.stream_name)
-            if not is_sound(name) or b"/" in name:
-                raise UsageError(f"{os.fsdecode(name)!r} is not a file name")
+    host: str | None = None
+    """None: this machine's name."""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Previous:
-    """The snapshot that tells what is unchanged."""
+class BackupReports:
+    """Where a backup says what it met."""
 
-    manifest: Readable
-    time_ns: int
-    """When it was begun."""
+    error: Callable[[SourceError], None]
+    """A file could not be read, or changed while it was. The backup goes on."""
+    note: Callable[[str], None]
+    """Something that costs time, but no data."""
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """What a backup saw."""
+class BackupResult:
+    """What a backup made."""
 
-    entries: int
-    files: int
-    bytes: int
-    """Sizes of all files."""
-    new_bytes: int
-    """Stored bytes that it added; in a dry run, bytes it would read."""
-    errors: int
+    snapshot: Snapshot | None
+    """None after a dry run."""
+    counts: Counts
 
 
-def record_tree(
+def backup(
+    repository: OpenRepository,
     selection: Selection,
     *,
-    previous: Previous | None,
-    chunks: ChunkPresence,
-    sink: ChunkSink | None,
-    manifest: Writable,
-    report: Report,
-    own: frozenset[tuple[int, int]] = frozenset(),
+    reports: BackupReports,
+    labels: Labels | None = None,
+    parent: Snapshot | None = None,
+    dry_run: bool = False,
+    effort: Effort | None = None,
     watch: Watch = UNWATCHED,
-) -> Counts:
-    """Write the manifest of what is selected; contents that chunks does not have go to sink.
+) -> BackupResult:
+    """Make a snapshot. Files that are as in parent are not read again.
 
-    sink None looks only. report: called for each file that could not be read, or changed; the
-    backup goes on. own: see WalkOptions. Raises SourceError when there is nothing to record at
-    all, and what fails sink or manifest.
+    parent None: the last snapshot of this host with the same paths, else one that shares some.
+    watch: progress tells bytes of files done and stored bytes added. Raises SourceError when
+    nothing of what is selected is there, TargetError, CancelledError; nothing is committed then.
     """
-    writer = ManifestWriter(manifest)
-    recorder = Recorder()
-    recording = Recording(sink=sink, manifest=writer, recorder=recorder, report=report, watch=watch)
-    if selection.stream is not None:
-        recording.take_stream(os.fsencode(selection.stream_name or b""), selection.stream)
-    else:
-        if selection.force_read:
-            previous = None
-        gatherer = Gatherer(
-            earlier=Earlier(None if previous is None else previous.manifest),
-            chunks=chunks,
-            recorder=recorder,
-            changed=_changed(selection, previous),
+    labels = Labels() if labels is None else labels
+    begun = time.time_ns()
+    host = platform.node() if labels.host is None else labels.host
+    paths = _paths_of(selection)
+    if parent is None:
+        parent = find_parent(repository.snapshots, host, paths)
+    with ExitStack() as stack:
+        previous = None
+        if parent is not None and not selection.force_read:
+            previous = _previous(repository, parent, stack, reports.note)
+        if dry_run:
+            return BackupResult(None, _look(repository, selection, previous, reports, watch))
+        session = stack.enter_context(repository.begin_session(effort=effort, watch=watch))
+        manifest = stack.enter_context(session.new_manifest())
+        counts = record_tree(
+            selection,
+            previous=previous,
+            chunks=repository.index,
+            sink=session.write,
+            manifest=manifest,
+            report=reports.error,
+            own=_own_folders(repository),
+            watch=watch,
         )
-        with closing(Ahead(_batches(selection, gatherer, own), cancel=watch.cancel)) as batches:
-            for batch in batches:
-                recording.take(batch)
-        if not writer.entries and recording.errors:
-            raise SourceError("backing up: nothing of what was named could be read")
-    writer.finish()
-    return Counts(writer.entries, writer.files, writer.bytes, recording.new_bytes, recording.errors)
+        segment = manifest.finish()
+        snapshot = Snapshot(
+            id=segment.id,
+            root=segment.root,
+            time=begun,
+            host=host,
+            user=_user(),
+            tags=labels.tags,
+            paths=paths,
+            entries=counts.entries,
+            files=counts.files,
+            bytes=counts.bytes,
+            new_bytes=counts.new_bytes,
+            errors=counts.errors,
+        )
+        repository.commit(session, snapshot, segment, watch=Watch(cancel=watch.cancel))
+    return BackupResult(snapshot, counts)
 
 
-def _changed(selection: Selection, previous: Previous | None) -> Changed:
-    return Changed(
-        ignore_inode=selection.ignore_inode,
-        ignore_ctime=selection.ignore_ctime,
-        settled_ns=0 if previous is None else previous.time_ns - _TICK_NS,
+def find_parent(
+    snapshots: Sequence[Snapshot], host: str, paths: tuple[bytes, ...]
+) -> Snapshot | None:
+    """The last one that knows most of what is going to be backed up."""
+    own = [snapshot for snapshot in reversed(snapshots) if snapshot.host == host]
+    same = (snapshot for snapshot in own if set(snapshot.paths) == set(paths))
+    alike = (snapshot for snapshot in own if set(snapshot.paths) & set(paths))
+    return next(same, None) or next(alike, None)
+
+
+class _Nowhere:
+    """Where the manifest of a dry run goes."""
+
+    def write(self, _: bytes, /) -> None:
+        pass
+
+
+def _look(
+    repository: OpenRepository,
+    selection: Selection,
+    previous: Previous | None,
+    reports: BackupReports,
+    watch: Watch,
+) -> Counts:
+    return record_tree(
+        selection,
+        previous=previous,
+        chunks=repository.index,
+        sink=None,
+        manifest=_Nowhere(),
+        report=reports.error,
+        own=_own_folders(repository),
+        watch=watch,
     )
 
 
-def _batches(
-    selection: Selection, gatherer: Gatherer, own: frozenset[tuple[int, int]]
-) -> Iterable[Batch]:
-    options = WalkOptions(
-        excludes=Excludes(selection.excludes),
-        marker_names=tuple(os.fsencode(name) for name in selection.exclude_if_present),
-        one_file_system=selection.one_file_system,
-        own=own,
-    )
-    return gatherer.batches(walk(plan_roots(selection.paths), options, gatherer.report))
+def _previous(
+    repository: OpenRepository,
+    parent: Snapshot,
+    stack: ExitStack,
+    note: Callable[[str], None],
+) -> Previous | None:
+    try:
+        manifest = stack.enter_context(repository.open_manifest(parent))
+    except DamagedError as error:
+        note(f"every file is read, as the last snapshot is of no use: {error}")
+        return None
+    return Previous(manifest, parent.time)
+
+
+def _paths_of(selection: Selection) -> tuple[bytes, ...]:
+    if selection.stream_name is not None:
+        return (os.fsencode(selection.stream_name),)
+    return tuple(os.fsencode(path) for path in selection.paths)
+
+
+def _own_folders(repository: OpenRepository) -> frozenset[tuple[int, int]]:
+    """It is not to be backed up into itself."""
+    found: set[tuple[int, int]] = set()
+    with suppress(OSError):
+        status = repository.store.folder.stat()
+        found.add((status.st_dev, status.st_ino))
+    return frozenset(found)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from os import stat_result
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from strongroom._core import CHUNK_LEN
 from strongroom.errors import DamagedError, SourceError
 from strongroom.manifest.entry import (
     DEVICES,
@@ -71,14 +72,9 @@ class Batch:
     errors: list[SourceError] = field(default_factory=list)
 
 
-class _Kept(NamedTuple):
-    """A file that is taken over if its chunks are there."""
-
-    slot: int
-    file: Fresh
-    """What to do otherwise; without its extended attributes, which are in item."""
-    item: bytes
-    ids: bytes
+_Kept: TypeAlias = "tuple[int, bytes, bytes, int]"
+"""A file that is taken over if its chunks are there: its slot, its path here, the ids of its
+chunks, and the length of its item without them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,28 +106,34 @@ class Gatherer:
         self._kept: list[_Kept] = []
         self._links: set[LinkKey] = set()
         self._shift = _FIRST
+        self._slots_max = SLOTS_MAX
+        self._is_odd = False  # a kept file has too few or too many ids
 
     def report(self, error: SourceError) -> None:
         """Into the batch that is being made."""
         self._batch.errors.append(error)
+        if len(self._batch.errors) >= FILES_MAX:
+            self._slots_max = 0
 
     def batches(self, steps: Iterator[Found]) -> Iterator[Batch]:
         """All that steps give, in order."""
         find, settled = self._earlier.find, self._changed.settled_ns
         for found in steps:
-            path, _, _, status = found
+            path, prefix, _, status = found
             type_ = TYPES[status.st_mode & TYPE_BITS]
             old = find(path)
             if (
-                old is not None
-                and status.st_ctime_ns < settled
-                and old.item[4] == type_
-                and _status(status, type_) == stored_status(old.item)
+                old is None
+                or status.st_ctime_ns >= settled
+                or old[3][4] != type_
+                or _status(status, type_) != stored_status(old[3])
             ):
-                self._keep(found, type_, old, old.item, old.items)
-            else:
                 self._look(found, type_, old)
-            if self._is_full():
+            elif type_ == FILE:
+                self._keep(path, prefix, status.st_size, old[1:])
+            else:
+                self._batch.slots.append((path, type_, 0, old[3]))
+            if len(self._batch.slots) >= self._slots_max:
                 yield self._close()
         yield self._close()
 
@@ -144,9 +146,10 @@ class Gatherer:
                 self._batch.slots.append((path, type_, 0, encode(entry)))
             elif old is not None and self._has_same_contents(old, status):
                 entry = self._recorder.of_status(path, at, status)
-                entry = entry._replace(flags=decode(old.item).flags)
+                entry = entry._replace(flags=decode(old[3][: old[1]]).flags)
                 item = encode(entry)
-                self._keep(found, type_, old, item, item + encode_ids(old.ids))
+                items = item + encode_ids(old[2])
+                self._keep(path, prefix, status.st_size, (len(item), old[2], items))
             else:
                 xattrs = self._recorder.xattrs(at, status.st_dev)
                 self._read(path, prefix + path, status, xattrs)
@@ -156,7 +159,7 @@ class Gatherer:
     def _has_same_contents(self, old: Stored, status: stat_result) -> bool:
         """By what the user wants it judged by."""
         try:
-            before = decode(old.item)
+            before = decode(old[3][: old[1]])
         except DamagedError:
             return False
         changed = self._changed
@@ -169,15 +172,17 @@ class Gatherer:
             and latest < changed.settled_ns
         )
 
-    def _keep(self, found: Found, type_: int, old: Stored, item: bytes, items: bytes) -> None:
-        """Take over what is stored, provided that the chunks of a file are there."""
-        batch, (path, prefix, _, status) = self._batch, found
-        size = status.st_size if type_ == FILE else 0
+    def _keep(
+        self, path: bytes, prefix: bytes, size: int, stored: tuple[int, bytes, bytes]
+    ) -> None:
+        """Take over a file as it is stored, provided that its chunks are there."""
+        own_len, ids, items = stored
+        batch = self._batch
         if size:
-            again = Fresh(path, prefix + path, size, (), None, read=True)
-            self._kept.append(_Kept(len(batch.slots), again, item, old.ids))
+            self._kept.append((len(batch.slots), prefix + path, ids, own_len))
+            self._is_odd |= len(ids) != ID_LEN * -(-size // CHUNK_LEN)
             batch.kept_bytes += size
-        batch.slots.append((path, type_, size, items))
+        batch.slots.append((path, FILE, size, items))
 
     def _read(self, path: bytes, real: bytes, status: stat_result, xattrs: Xattrs) -> None:
         link, first = None, True
@@ -190,51 +195,42 @@ class Gatherer:
         if first:
             batch.paths.append(real)
             batch.bytes += status.st_size
-
-    def _is_full(self) -> bool:
-        batch, shift = self._batch, self._shift
-        return (
-            len(batch.slots) >= SLOTS_MAX
-            or len(batch.paths) * shift >= FILES_MAX
-            or batch.bytes * shift >= BYTES_MAX
-            or len(batch.errors) >= FILES_MAX
-        )
+        if len(batch.paths) * self._shift >= FILES_MAX or batch.bytes * self._shift >= BYTES_MAX:
+            self._slots_max = 0  # it is full
 
     def _close(self) -> Batch:
         """The batch so far. What lost chunks meanwhile is read again."""
-        batch, kept = self._batch, self._kept
-        lost = self._lost(kept)
-        for one in lost:
-            file = one.file._replace(xattrs=decode(one.item).xattrs)
-            batch.slots[one.slot] = file
-            batch.kept_bytes -= file.size
-            batch.bytes += file.size
+        batch = self._batch
+        lost = self._lost()
+        for slot, real, _, own_len in lost:
+            path, _, size, items = cast(Ready, batch.slots[slot])
+            xattrs = decode(items[:own_len]).xattrs
+            batch.slots[slot] = Fresh(path, real, size, xattrs, None, read=True)
+            batch.kept_bytes -= size
+            batch.bytes += size
         if lost:
             batch.paths = [s.real for s in batch.slots if isinstance(s, Fresh) and s.read]
-        self._batch, self._kept = Batch(), []
+        self._batch, self._kept, self._is_odd = Batch(), [], False
         self._shift = max(1, self._shift // 4)
+        self._slots_max = SLOTS_MAX
         return batch
 
-    def _lost(self, kept: list[_Kept]) -> list[_Kept]:
-        if not kept:
+    def _lost(self) -> list[_Kept]:
+        """Kept files that have to be read all the same."""
+        kept, find = self._kept, self._chunks.find
+        if not kept or (not self._is_odd and find(_as_ids([one[2] for one in kept])).all()):
             return []
-        ids = b"".join([one.ids for one in kept])
-        if self._chunks.find(_as_ids(ids)).all() and _lengths_fit(kept):
-            return []
+        slots = self._batch.slots
         return [
             one
             for one in kept
-            if not (_lengths_fit([one]) and self._chunks.find(_as_ids(one.ids)).all())
+            if len(one[2]) != ID_LEN * chunks_of(cast(Ready, slots[one[0]])[2])
+            or not find(_as_ids([one[2]])).all()
         ]
 
 
-def _lengths_fit(kept: list[_Kept]) -> bool:
-    """Has each file as many chunks as its size wants?"""
-    return all(len(one.ids) == ID_LEN * chunks_of(one.file.size) for one in kept)
-
-
-def _as_ids(joined: bytes) -> NDArray[np.uint8]:
-    return np.frombuffer(joined, np.uint8).reshape(-1, ID_LEN)
+def _as_ids(ids: list[bytes]) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(ids), np.uint8).reshape(-1, ID_LEN)
 
 
 def _status(status: stat_result, type_: int) -> bytes:

@@ -15,7 +15,7 @@ from strongroom.errors import CancelledError, SourceError, StrongroomError, Usag
 from strongroom.manifest.entry import FIFO, FILE, FOLDER, SYMLINK
 from strongroom.manifest.reader import ManifestReader
 from strongroom.ops import gather
-from strongroom.ops.backup import Previous, Selection, record_tree
+from strongroom.ops.tree import Previous, Selection, record_tree
 from tests.ops.store import ChunkStore
 
 

@@ -1,0 +1,142 @@
+"""What a backup records: walked, read where it is new, written to a manifest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from strongroom._core import UNWATCHED, Endpoint, Watch
+from strongroom.errors import SourceError, UsageError
+from strongroom.manifest.entry import is_sound
+from strongroom.manifest.merge import Earlier
+from strongroom.manifest.reader import Readable
+from strongroom.manifest.writer import ManifestWriter, Writable
+from strongroom.ops.ahead import Ahead
+from strongroom.ops.exclude import Excludes
+from strongroom.ops.gather import Batch, Changed, ChunkPresence, Gatherer
+from strongroom.ops.record import Recorder
+from strongroom.ops.recording import ChunkSink, Recording
+from strongroom.ops.roots import plan_roots
+from strongroom.ops.walk import WalkOptions, walk
+
+Report: TypeAlias = Callable[[SourceError], None]
+
+# A change that falls into the same tick of the file system's clock as the reading shows in no
+# time stamp. Ticks last up to 10 ms (CONFIG_HZ=100).
+_TICK_NS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What to back up."""
+
+    paths: tuple[str | bytes | os.PathLike[str], ...] = ()
+    excludes: tuple[str | bytes, ...] = ()
+    """Patterns; see Excludes."""
+    exclude_if_present: tuple[str, ...] = ()
+    """Names: a folder that holds one of them is taken without its contents."""
+    one_file_system: bool = False
+    ignore_inode: bool = False
+    ignore_ctime: bool = False
+    force_read: bool = False
+    """Read every file, changed or not."""
+    stream_name: str | bytes | None = None
+    """The name of the file that holds what comes from stream."""
+    stream: Endpoint | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if (self.stream_name is None) != (self.stream is None):
+            raise UsageError("a stream needs a name, and a name a stream")
+        if self.stream_name is not None and self.paths:
+            raise UsageError("either paths are backed up or a stream, not both")
+        if self.stream_name is None and not self.paths:
+            raise UsageError("name what to back up")
+        if self.stream_name is not None:
+            name = os.fsencode(self.stream_name)
+            if not is_sound(name) or b"/" in name:
+                raise UsageError(f"{os.fsdecode(name)!r} is not a file name")
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """The snapshot that tells what is unchanged."""
+
+    manifest: Readable
+    time_ns: int
+    """When it was begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a backup saw."""
+
+    entries: int
+    files: int
+    bytes: int
+    """Sizes of all files."""
+    new_bytes: int
+    """Stored bytes that it added; in a dry run, bytes it would read."""
+    errors: int
+
+
+def record_tree(
+    selection: Selection,
+    *,
+    previous: Previous | None,
+    chunks: ChunkPresence,
+    sink: ChunkSink | None,
+    manifest: Writable,
+    report: Report,
+    own: frozenset[tuple[int, int]] = frozenset(),
+    watch: Watch = UNWATCHED,
+) -> Counts:
+    """Write the manifest of what is selected; contents that chunks does not have go to sink.
+
+    sink None looks only. report: called for each file that could not be read, or changed; the
+    backup goes on. own: see WalkOptions. Raises SourceError when there is nothing to record at
+    all, and what fails sink or manifest.
+    """
+    writer = ManifestWriter(manifest)
+    recorder = Recorder()
+    recording = Recording(sink=sink, manifest=writer, recorder=recorder, report=report, watch=watch)
+    if selection.stream is not None:
+        recording.take_stream(os.fsencode(selection.stream_name or b""), selection.stream)
+    else:
+        if selection.force_read:
+            previous = None
+        gatherer = Gatherer(
+            earlier=Earlier(None if previous is None else previous.manifest),
+            chunks=chunks,
+            recorder=recorder,
+            changed=_changed(selection, previous),
+        )
+        with closing(Ahead(_batches(selection, gatherer, own), cancel=watch.cancel)) as batches:
+            for batch in batches:
+                recording.take(batch)
+        if not writer.entries and recording.errors:
+            raise SourceError("backing up: nothing of what was named could be read")
+    writer.finish()
+    return Counts(writer.entries, writer.files, writer.bytes, recording.new_bytes, recording.errors)
+
+
+def _changed(selection: Selection, previous: Previous | None) -> Changed:
+    return Changed(
+        ignore_inode=selection.ignore_inode,
+        ignore_ctime=selection.ignore_ctime,
+        settled_ns=0 if previous is None else previous.time_ns - _TICK_NS,
+    )
+
+
+def _batches(
+    selection: Selection, gatherer: Gatherer, own: frozenset[tuple[int, int]]
+) -> Iterable[Batch]:
+    options = WalkOptions(
+        excludes=Excludes(selection.excludes),
+        marker_names=tuple(os.fsencode(name) for name in selection.exclude_if_present),
+        one_file_system=selection.one_file_system,
+        own=own,
+    )
+    return gatherer.batches(walk(plan_roots(selection.paths), options, gatherer.report))
