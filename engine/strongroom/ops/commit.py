@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom.errors import DamagedError, StrongroomError
 from strongroom.manifest.writer import Writable
 from strongroom.ops.backup import Counts, Previous, Selection, record_tree
+from strongroom.ops.piping import Readable, through_pipe
 from strongroom.repository.manifests import ManifestSource
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.session import Effort
@@ -32,6 +32,14 @@ class Labels:
     tags: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One file, whose contents come from a file object or a descriptor."""
+
+    name: bytes
+    file: Readable | int
+
+
 class _Nowhere:
     """Takes the manifest of a backup that is only tried."""
 
@@ -40,7 +48,7 @@ class _Nowhere:
 
 def back_up(
     opened: OpenRepository,
-    selection: Selection,
+    what: Selection | Stream,
     *,
     labels: Labels,
     effort: Effort,
@@ -48,7 +56,7 @@ def back_up(
     warn: Report,
     watch: Watch = UNWATCHED,
 ) -> Snapshot:
-    """Store what is selected, and commit it as a snapshot.
+    """Store what is selected or streamed, and commit it as a snapshot.
 
     report: called for each file that could not be read, or changed while it was. warn: for damage
     met on the way, after which what was lost is stored again. Raises SourceError when there is
@@ -61,15 +69,21 @@ def back_up(
             warn(error)
         session = stack.enter_context(opened.begin_session(effort=effort))
         manifest = stack.enter_context(session.new_manifest())
-        counts = record_tree(
-            selection,
-            previous=_previous(opened, selection, labels, warn, stack),
-            chunks=opened.index,
-            sink=session.write,
-            manifest=manifest,
-            report=report,
-            own=_own(opened),
-            watch=watch,
+
+        def record(selection: Selection, watch: Watch) -> Counts:
+            return record_tree(
+                selection,
+                previous=_previous(opened, selection, labels, warn, stack),
+                chunks=opened.index,
+                sink=session.write,
+                manifest=manifest,
+                report=report,
+                own=_own(opened),
+                watch=watch,
+            )
+
+        counts = (
+            _record_stream(what, record, watch) if isinstance(what, Stream) else record(what, watch)
         )
         stored = manifest.finish()
         snapshot = Snapshot(
@@ -79,7 +93,7 @@ def back_up(
             host=labels.host,
             user=_user(),
             tags=labels.tags,
-            paths=_given(selection),
+            paths=_given(what),
             entries=counts.entries,
             files=counts.files,
             bytes=counts.bytes,
@@ -116,6 +130,17 @@ def try_out(
         )
 
 
+def _record_stream(
+    stream: Stream, record: Callable[[Selection, Watch], Counts], watch: Watch
+) -> Counts:
+    def read(fd: int, watch: Watch) -> Counts:
+        return record(Selection(stream_name=stream.name, stream=fd), watch)
+
+    if isinstance(stream.file, int):
+        return read(stream.file, watch)
+    return through_pipe(stream.file, read, watch)
+
+
 def _previous(
     opened: OpenRepository, selection: Selection, labels: Labels, warn: Report, stack: ExitStack
 ) -> Previous | None:
@@ -140,10 +165,10 @@ def _complete(labels: Labels) -> Labels:
     return Labels(host=labels.host or socket.gethostname(), tags=labels.tags)
 
 
-def _given(selection: Selection) -> tuple[bytes, ...]:
-    if selection.stream_name is not None:
-        return (os.fsencode(selection.stream_name),)
-    return tuple(os.fsencode(path) for path in selection.paths)
+def _given(what: Selection | Stream) -> tuple[bytes, ...]:
+    if isinstance(what, Stream):
+        return (what.name,)
+    return tuple(os.fsencode(path) for path in what.paths)
 
 
 def _own(opened: OpenRepository) -> frozenset[tuple[int, int]]:
@@ -152,11 +177,8 @@ def _own(opened: OpenRepository) -> frozenset[tuple[int, int]]:
     return frozenset({(status.st_dev, status.st_ino)})
 
 
-_NOBODY: Final = ""
-
-
 def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return _NOBODY
+        return ""

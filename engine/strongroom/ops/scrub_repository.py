@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
 
-from strongroom._core import UNWATCHED, Cancel, Watch
+from strongroom._core import UNWATCHED, Cancel, Progress, Watch
 from strongroom.errors import CancelledError, DamagedError, StrongroomError
 from strongroom.keys.slot import SLOT_LEN_MAX, parse_slot
 from strongroom.ops.scrub import scrub_descriptor
@@ -21,6 +21,7 @@ from strongroom.repository.log import Log
 from strongroom.repository.opened import SEGMENTS, segment_name
 from strongroom.repository.slots import PREFIX as SLOTS
 from strongroom.stores.local import LocalStore
+from strongroom.stores.locate import open_store
 
 Report = Callable[[str, StrongroomError], None]
 """Called with the name of an object and what is wrong with it."""
@@ -53,7 +54,36 @@ class RepositoryScrub:
     runs now. Empty where the log itself is damaged."""
 
 
+def _ignore(_: str, __: StrongroomError) -> None:
+    """For those who do not want to know."""
+
+
 def scrub_repository(
+    url: str | os.PathLike[str],
+    *,
+    public_key: bytes | None = None,
+    threads: int | None = None,
+    on_damage: Report = _ignore,
+    progress: Progress | None = None,
+    cancel: Cancel | None = None,
+) -> RepositoryScrub:
+    """Check everything stored in a repository against its log, without any key.
+
+    Without public_key this finds accidental damage: the repository is consistent in itself. With
+    Repository.public_key, kept elsewhere, it finds any change but the loss of the newest entries.
+    on_damage: called with the name of each damaged or missing object, and what is wrong with it.
+    Raises NoRepositoryError, DamagedError where the config is damaged or names another key.
+    """
+    return scrub_store(
+        open_store(os.fspath(url)),
+        public_key=public_key,
+        threads=threads,
+        report=on_damage,
+        watch=Watch(progress, cancel),
+    )
+
+
+def scrub_store(
     store: LocalStore,
     *,
     public_key: bytes | None = None,
@@ -71,7 +101,8 @@ def scrub_repository(
     config = read_config(store, doing=f"scrubbing {store.url}")
     if public_key is not None and public_key != config.public_key:
         raise DamagedError(
-            f"scrubbing {store.url}: its public key is {config.public_key.hex()}, not the one given",
+            f"scrubbing {store.url}: its public key is not the one given, but "
+            f"{config.public_key.hex()}",
             hint="it is another repository, or somebody put another in its place",
         )
     findings = _Findings(report)
@@ -176,10 +207,10 @@ def _scrub_all(
     small = (segment for segment in segments if segment.length < LARGE_LEN)
     with ThreadPoolExecutor(count, thread_name_prefix="strongroom-scrub") as pool:
         try:
-            for segments_left, workers, own in ((iter(large), 1, threads), (small, count, 1)):
+            for left, at_once, own in ((iter(large), 1, threads), (small, 2 * count, 1)):
                 waiting: dict[Future[StrongroomError | None], SegmentRef] = {}
                 while True:
-                    _fill(waiting, segments_left, 2 * workers, pool, work, own)
+                    _fill(waiting, left, at_once, pool, work, own)
                     if not waiting:
                         break
                     _collect(waiting, findings, reading)
@@ -224,7 +255,9 @@ def _scrub_one(
     doing = f"scrubbing segment {segment.id.hex()}"
     try:
         with open_segment(store, segment, doing=doing) as fd:
-            scrub_descriptor(fd, root=segment.root, doing=doing, threads=threads or None, watch=watch)
+            scrub_descriptor(
+                fd, root=segment.root, doing=doing, threads=threads or None, watch=watch
+            )
     except CancelledError:
         raise
     except StrongroomError as error:

@@ -1,0 +1,345 @@
+"""A repository, as programs that embed Strongroom use it. docs/EMBEDDING.md has examples."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from strongroom._core import Cancel, Progress, Watch
+from strongroom.errors import InvalidKeyError, SourceError, StrongroomError
+from strongroom.keys.envelope import Credential
+from strongroom.keys.password import Password
+from strongroom.keys.rootkey import RootKey
+from strongroom.manifest.entry import FILE
+from strongroom.ops.backup import Counts, Selection
+from strongroom.ops.chunk_source import RepositoryChunks
+from strongroom.ops.chunked import SnapshotFile
+from strongroom.ops.commit import Labels, Stream, back_up, try_out
+from strongroom.ops.listing import find_entry, path_in_snapshot
+from strongroom.ops.piping import Readable
+from strongroom.ops.restore import restore_tree
+from strongroom.ops.restoring import Reports, RestoreCounts, RestoreOptions
+from strongroom.ops.saved import SavedSnapshot
+from strongroom.ops.seal import DEFAULT_LEVEL
+from strongroom.ops.stats import Stats, repository_stats
+from strongroom.ops.threads import thread_limit
+from strongroom.ops.verify import Finding, VerifyResult, verify
+from strongroom.repository.create import create_repository
+from strongroom.repository.opened import OpenRepository
+from strongroom.repository.session import Effort
+from strongroom.repository.snapshots import Snapshot
+from strongroom.stores.locate import open_store
+
+if TYPE_CHECKING:
+    from typing import Self
+
+Key: TypeAlias = "Credential | str | os.PathLike[str]"
+"""A RootKey, a Password, or the path of a file that holds the 64 digits."""
+AnyPath: TypeAlias = "str | bytes | os.PathLike[str]"
+Name: TypeAlias = "str | SavedSnapshot"
+"""A snapshot, `latest`, an id, or the first digits of one."""
+OnError: TypeAlias = Callable[[StrongroomError], None]
+
+
+def _ignore(_: object) -> None:
+    """For those who do not want to know."""
+
+
+class Repository:
+    """An encrypted repository of snapshots. Close it, or use it in a with statement.
+
+        with Repository.open("/mnt/backup", key="my.key") as repository:
+            snapshot = repository.backup(["/home/ada/films"])
+            repository.restore(snapshot, "/tmp/again")
+
+    Any thread may call any method; calls of several threads take turns, and a backup holds its
+    turn until it is committed. To work at the same time, open one for each thread; any number of
+    threads, processes and machines may work on one repository at once, backups too. A forked
+    child must open its own.
+
+    progress is called ten times a second, in the calling thread, with bytes read and bytes
+    written so far; cancel, such as a threading.Event, stops the call with CancelledError.
+    """
+
+    def __init__(self, opened: OpenRepository) -> None:
+        """See open and create. opened is closed with this."""
+        self._opened = opened
+        self._lock = threading.RLock()
+        self._closed = False
+
+    @classmethod
+    def create(
+        cls, url: str | os.PathLike[str], *, key: Key, password: Password | None = None
+    ) -> Self:
+        """Make a repository at a path or file:// URL, and open it.
+
+        key: its RootKey, or a file that holds it. Whoever loses it, and the password, loses all:
+        RootKey.generate makes one, to_digits shows it. password: opens it too from then on; its
+        strength is for the caller to judge. Raises TargetExistsError, TargetError.
+        """
+        root = _credential(key)
+        if not isinstance(root, RootKey):
+            raise TypeError("a repository is made for a RootKey; a password can be added to it")
+        store = open_store(os.fspath(url))
+        doing = f"making a repository at {store.url}"
+        create_repository(store, root, password=password, doing=doing)
+        return cls(OpenRepository(store, root))
+
+    @classmethod
+    def open(
+        cls,
+        url: str | os.PathLike[str],
+        *,
+        key: Key,
+        cache: str | os.PathLike[str] | None = None,
+    ) -> Self:
+        """Open a repository; its log is read and checked.
+
+        cache: a folder for its chunk index, which can be lost at any time; by default one for each
+        repository in the user's cache folder. Raises NoRepositoryError, WrongKeyError,
+        DamagedError, UnsupportedError, LimitError, SourceError.
+        """
+        folder = None if cache is None else Path(cache)
+        return cls(OpenRepository(open_store(os.fspath(url)), _credential(key), cache=folder))
+
+    @property
+    def repo_id(self) -> bytes:
+        """32 bytes that no other repository has."""
+        return self._opened.config.repo_id
+
+    @property
+    def public_key(self) -> bytes:
+        """Ed25519, 32 bytes: give it to scrub_repository where there is no key."""
+        return self._opened.config.public_key
+
+    def snapshots(self) -> list[SavedSnapshot]:
+        """In the order they were committed, by others too."""
+        with self._turn() as opened:
+            opened.log.load()
+            return [self._saved(info) for info in opened.snapshots]
+
+    def snapshot(self, name: str = "latest") -> SavedSnapshot:
+        """`latest`, an id, or the first digits of one. Raises SourceError, UsageError."""
+        with self._turn() as opened:
+            opened.log.load()
+            return self._saved(opened.find(name))
+
+    def backup(
+        self,
+        what: Selection | AnyPath | Iterable[AnyPath],
+        *,
+        tags: Sequence[str] = (),
+        host: str = "",
+        level: int = DEFAULT_LEVEL,
+        threads: int | None = None,
+        on_error: OnError = _ignore,
+        on_damage: OnError = _ignore,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> SavedSnapshot:
+        """Store files and folders as a new snapshot. What is there already is not stored again,
+        and what is unchanged since the last snapshot of the same paths is not read.
+
+        what: paths, or a Selection that also says what to leave out. host: this machine's name if
+        empty. on_error: called for each file that could not be read, or changed meanwhile; the
+        snapshot says how many. on_damage: for damage of the repository that was met; what was lost
+        is stored again. Raises SourceError when nothing could be read, TargetError, UsageError.
+        """
+        with self._turn() as opened:
+            info = back_up(
+                opened,
+                _selection(what),
+                labels=Labels(host=host, tags=tuple(tags)),
+                effort=Effort(level, thread_limit(threads)),
+                report=on_error,
+                warn=on_damage,
+                watch=Watch(progress, cancel),
+            )
+            return self._saved(info)
+
+    def dry_run(
+        self,
+        what: Selection | AnyPath | Iterable[AnyPath],
+        *,
+        host: str = "",
+        on_error: OnError = _ignore,
+        on_damage: OnError = _ignore,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Counts:
+        """What backup would do; new_bytes counts what it would read. Changes nothing."""
+        with self._turn() as opened:
+            return try_out(
+                opened,
+                _selection(what),
+                labels=Labels(host=host),
+                report=on_error,
+                warn=on_damage,
+                watch=Watch(progress, cancel),
+            )
+
+    def add_stream(
+        self,
+        name: AnyPath,
+        file: Readable | int,
+        *,
+        tags: Sequence[str] = (),
+        host: str = "",
+        level: int = DEFAULT_LEVEL,
+        threads: int | None = None,
+        on_damage: OnError = _ignore,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> SavedSnapshot:
+        """Store what a file object or descriptor gives, until it ends, as a snapshot of one file.
+
+        In constant memory, as it arrives. file.read is called in this thread; if it raises, that
+        is raised here, and nothing is committed. See backup.
+        """
+        with self._turn() as opened:
+            info = back_up(
+                opened,
+                Stream(os.fsencode(name), file),
+                labels=Labels(host=host, tags=tuple(tags)),
+                effort=Effort(level, thread_limit(threads)),
+                report=_ignore,
+                warn=on_damage,
+                watch=Watch(progress, cancel),
+            )
+            return self._saved(info)
+
+    def open_file(self, snapshot: Name, path: AnyPath) -> SnapshotFile:
+        """A file of a snapshot, to be read at any place. Close it before the repository.
+
+        Only the chunks that are asked for are fetched, and each is verified. Raises SourceError
+        if there is no such file, DamagedError.
+        """
+        with self._turn() as opened:
+            info = self._info(opened, snapshot)
+            name, wanted = info.id.hex(), path_in_snapshot(path)
+            with opened.open_manifest(info) as manifest:
+                entry, ids = find_entry(manifest, wanted, doing=f"reading snapshot {name}")
+            doing = f"reading {os.fsdecode(wanted)} in snapshot {name}"
+            if entry.type != FILE:
+                raise SourceError(f"{doing}: it is not a regular file")
+            opened.load_index()
+            chunks = RepositoryChunks(opened, self._lock)
+            return SnapshotFile(chunks, ids, entry.size, doing=doing)
+
+    def restore(
+        self,
+        snapshot: Name,
+        target: AnyPath,
+        *,
+        paths: Sequence[AnyPath] = (),
+        options: RestoreOptions | None = None,
+        threads: int | None = None,
+        on_error: OnError = _ignore,
+        on_note: Callable[[str], None] = _ignore,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> RestoreCounts:
+        """Bring back a snapshot, or some paths of it, below target.
+
+        It lies there by the paths that were given to the backup. Nothing that exists is replaced
+        unless options say so. on_error: called for each file that could not be restored; the rest
+        is. on_note: what was left out as it should be, such as sockets. Raises TargetError,
+        SourceError when nothing of what was asked for is in the snapshot, DamagedError.
+        """
+        with self._turn() as opened:
+            info = self._info(opened, snapshot)
+            opened.load_index()
+            return restore_tree(
+                lambda: opened.open_manifest(info),
+                target,
+                chunks=RepositoryChunks(opened, self._lock, threads=thread_limit(threads)),
+                reports=Reports(on_error, on_note),
+                paths=paths,
+                options=options,
+                expected_bytes=info.bytes,
+                watch=Watch(progress, cancel),
+            )
+
+    def verify(
+        self,
+        *,
+        data: bool = False,
+        threads: int | None = None,
+        on_damage: Callable[[Finding], None] = _ignore,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> VerifyResult:
+        """Check that every snapshot can be restored; with data, by reading everything stored.
+
+        on_damage: called for each damaged segment, and for exactly the files that are hurt. The
+        next backup stores again what was found lost and is still there.
+        """
+        with self._turn() as opened:
+            opened.log.load()
+            watch = Watch(progress, cancel)
+            return verify(opened, data=data, threads=threads, report=on_damage, watch=watch)
+
+    def stats(self) -> Stats:
+        """How much is stored."""
+        with self._turn() as opened:
+            opened.log.load()
+            opened.load_index()
+            return repository_stats(opened)
+
+    def rebuild_index(self, *, cancel: Cancel | None = None) -> dict[bytes, StrongroomError]:
+        """Make the chunk index anew from the segments alone. Which could not be read, and why."""
+        with self._turn() as opened:
+            opened.log.load()
+            return opened.rebuild_index(watch=Watch(cancel=cancel))
+
+    def close(self) -> None:
+        """More than once is fine. What was opened from it must not be used any more."""
+        with self._lock:
+            self._closed = True
+            self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _turn(self) -> Iterator[OpenRepository]:
+        with self._lock:
+            if self._closed:
+                raise ValueError("the repository is closed")
+            yield self._opened
+
+    def _saved(self, info: Snapshot) -> SavedSnapshot:
+        return SavedSnapshot(info, self._opened)
+
+    @staticmethod
+    def _info(opened: OpenRepository, snapshot: Name) -> Snapshot:
+        if isinstance(snapshot, SavedSnapshot):
+            return snapshot.info
+        opened.log.load()
+        return opened.find(snapshot)
+
+
+def _credential(key: Key) -> Credential:
+    if isinstance(key, RootKey | Password):
+        return key
+    try:
+        return RootKey.from_digits(Path(key).read_text("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise InvalidKeyError(f"{os.fspath(key)} holds no key: it is not text") from None
+    except OSError as error:
+        raise SourceError(f"reading {os.fspath(key)}: {error.strerror}") from None
+
+
+def _selection(what: Selection | AnyPath | Iterable[AnyPath]) -> Selection:
+    if isinstance(what, Selection):
+        return what
+    if isinstance(what, str | bytes | os.PathLike):
+        return Selection(paths=(what,))
+    return Selection(paths=tuple(what))
