@@ -16,12 +16,12 @@ from typing import Any
 
 from faults.library import Library
 from strongroom import StrongroomError
-from strongroom.ops.restoring import Overwrite
+from strongroom.ops.overwrite import Overwrite
 
 
 def back_up(order: dict[str, Any]) -> dict[str, Any]:
     errors: list[StrongroomError] = []
-    snapshot = Library(Path(order["base"])).back_up(errors=errors, warnings=errors)
+    snapshot = Library(Path(order["base"])).back_up(errors=errors, damage=errors)
     return {"snapshot": snapshot.id.hex(), "errors": [str(error) for error in errors]}
 
 

@@ -6,10 +6,9 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -22,12 +21,13 @@ from strongroom.keys.envelope import Credential
 from strongroom.manifest.entry import FILE, FOLDER, SYMLINK
 from strongroom.manifest.reader import ManifestReader
 from strongroom.ops.backup import Selection
-from strongroom.ops.commit import Labels, back_up
-from strongroom.ops.restore import restore_tree
-from strongroom.ops.restoring import Overwrite, Reports, RestoreCounts, RestoreOptions
+from strongroom.ops.overwrite import Overwrite
+from strongroom.ops.repository import Repository
+from strongroom.ops.restoring import RestoreCounts, RestoreOptions
+from strongroom.ops.scrub_repository import scrub_repository
+from strongroom.ops.verify import Finding, VerifyResult
 from strongroom.repository.create import create_repository
 from strongroom.repository.opened import OpenRepository
-from strongroom.repository.session import Effort
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore
 
@@ -82,8 +82,12 @@ class Library:
         (base / "tree").symlink_to(self.tree)
         return replace(self, base=base)
 
+    def open(self) -> Repository:
+        """As those do who embed it."""
+        return Repository.open(self.folder, key=self.key, cache=self.cache)
+
     @contextmanager
-    def open(self) -> Iterator[OpenRepository]:
+    def inside(self) -> Iterator[OpenRepository]:
         with OpenRepository(LocalStore(self.folder), self.key, cache=self.cache) as opened:
             yield opened
 
@@ -91,53 +95,61 @@ class Library:
         self,
         *,
         errors: list[StrongroomError] | None = None,
-        warnings: list[StrongroomError] | None = None,
+        damage: list[StrongroomError] | None = None,
         path: Path | None = None,
     ) -> Snapshot:
         """The tree, or path. What is reported goes to the lists, or is raised."""
-        with self.open() as opened:
-            return back_up(
-                opened,
+        with self.open() as repository:
+            return repository.backup(
                 Selection(paths=(os.fsencode(path or self.tree.resolve()),)),
-                labels=Labels(host="here"),
-                effort=Effort(threads=self.threads),
-                report=_raise if errors is None else errors.append,
-                warn=_raise if warnings is None else warnings.append,
-            )
+                host="here",
+                threads=self.threads,
+                on_error=_raise if errors is None else errors.append,
+                on_damage=_raise if damage is None else damage.append,
+            ).info
 
     def restore(
         self,
-        snapshot: bytes | None,
+        snapshot: Snapshot | None,
         target: Path,
         *,
         overwrite: Overwrite = Overwrite.REFUSE,
         errors: list[StrongroomError] | None = None,
         paths: Sequence[bytes] = (),
     ) -> RestoreCounts:
-        """A snapshot by its id, or the newest, as it is below its tree."""
-        with self.open() as opened:
-            found = opened.find("latest" if snapshot is None else snapshot.hex())
-            return restore_tree(
-                partial(opened.open_manifest, found),
+        """All, or paths, of a snapshot or the newest."""
+        with self.open() as repository:
+            return repository.restore(
+                "latest" if snapshot is None else snapshot.id.hex(),
                 target,
-                chunks=_Chunks(opened),
                 paths=paths,
                 options=RestoreOptions(overwrite=overwrite),
-                reports=Reports(_raise if errors is None else errors.append, lambda _: None),
-                expected_bytes=found.bytes,
+                threads=self.threads,
+                on_error=_raise if errors is None else errors.append,
             )
+
+    def verify(self, *, data: bool = True) -> tuple[VerifyResult, list[Finding]]:
+        found: list[Finding] = []
+        with self.open() as repository:
+            return repository.verify(data=data, on_damage=found.append), found
+
+    def scrub(self) -> list[str]:
+        """What is damaged, by a check that needs no key."""
+        found: list[str] = []
+        scrub_repository(self.folder, threads=1, on_damage=lambda name, error: found.append(name))
+        return found
 
     def restored(self, target: Path) -> Path:
         """Where the tree lies below a target."""
         return target / str(self.tree.resolve()).lstrip("/")
 
     def snapshots(self) -> list[Snapshot]:
-        with self.open() as opened:
+        with self.inside() as opened:
             return opened.snapshots
 
     def held(self, snapshot: Snapshot) -> Picture:
         """All of a snapshot, each chunk fetched. Raises what reading it raises."""
-        with self.open() as opened:
+        with self.inside() as opened:
             return picture_of(opened, snapshot, os.fsencode(self.tree.resolve()).lstrip(b"/"))
 
     def leftovers(self) -> list[str]:
@@ -150,17 +162,6 @@ class Library:
 
     def entries(self) -> list[Path]:
         return sorted((self.folder / "log").iterdir())
-
-
-@dataclass(frozen=True, slots=True)
-class _Chunks:
-    """What a restore fetches from."""
-
-    opened: OpenRepository
-
-    def fetch(self, wants, fds, *, watch=None) -> None:
-        options = {} if watch is None else {"watch": watch}
-        self.opened.segments.fetch(self.opened.index, wants, fds, **options)
 
 
 def picture_of(opened: OpenRepository, snapshot: Snapshot, top: bytes) -> Picture:
@@ -231,9 +232,6 @@ def place(path: str) -> str:
     path = re.sub(r"[0-9a-f]{32}", "<id>", path)
     path = re.sub(r"segments/[0-9a-f]{2}(?=/|$)", "segments/<2>", path)
     return re.sub(r"\.strongroom-[0-9a-f]{16}|\.[0-9a-f]{16}\b", "<temporary>", path)
-
-
-Reporter: TypeAlias = Callable[[StrongroomError], None]
 
 
 def _raise(error: StrongroomError) -> None:

@@ -86,7 +86,7 @@ class ManifestSource:
         with ExitStack() as stack:
             fd = _open(path, doing=doing)
             stack.callback(os.close, fd)
-            header = _core.parse_header(os.pread(fd, _core.HEADER_LEN, 0), doing=doing)
+            header = _core.parse_header(_first_bytes(fd, doing=doing), doing=doing)
             if header.type != TYPE_MANIFEST or header.repo_id != repo_id:
                 raise DamagedError(f"{doing}: another segment is in its place")
             os.lseek(fd, _core.HEADER_LEN, os.SEEK_SET)
@@ -128,5 +128,12 @@ def _open(path: Path, *, doing: str) -> int:
         return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise ObjectMissingError(f"{doing}: it is missing") from None
+    except OSError as error:
+        raise SourceError(f"{doing}: {error.strerror}") from None
+
+
+def _first_bytes(fd: int, *, doing: str) -> bytes:
+    try:
+        return os.pread(fd, _core.HEADER_LEN, 0)
     except OSError as error:
         raise SourceError(f"{doing}: {error.strerror}") from None

@@ -18,7 +18,7 @@ from strongroom.errors import (
     SourceError,
     TargetError,
 )
-from strongroom.stores import OBJECT_MAX, check_name, check_prefix, is_part
+from strongroom.stores import OBJECT_MAX, UnsyncedError, check_name, check_prefix, is_part
 from strongroom.stores.nameless import NOT_HERE, link, open_nameless, sibling
 
 if TYPE_CHECKING:
@@ -68,7 +68,10 @@ class LocalStore:
                     link(nameless, path)
                 finally:
                     os.close(nameless)
+        try:
             _sync(path.parent)
+        except OSError as error:
+            raise UnsyncedError(f"writing {name}: {error.strerror}") from None
 
     def adopt(self, files: Sequence[tuple[Path, str]]) -> None:
         """See Store. The files lie on the same file system."""
