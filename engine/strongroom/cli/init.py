@@ -71,7 +71,7 @@ def command(
 def _hand_over(root: RootKey, recovery: Recovery, *, confirm: bool) -> None:
     """Show a new key, and see that it was copied."""
     recovery.show(root)
-    on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    on_terminal = all(end is not None and end.isatty() for end in (sys.stdin, sys.stderr))
     if confirm and on_terminal and recovery.digits_out is None:
         ask_back(root)
 

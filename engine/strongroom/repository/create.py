@@ -47,9 +47,7 @@ def create_repository(
     try:
         store.put(configs.NAME, config.stored)
     except ObjectExistsError:
-        raise TargetExistsError(
-            f"{doing}: there is one already", hint=_HINT
-        ) from None
+        raise TargetExistsError(f"{doing}: there is one already", hint=_HINT) from None
     if password is not None:
         add_slot(store, config, root, password, created=int(time.time()), doing=doing)
     return config

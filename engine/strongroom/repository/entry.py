@@ -232,11 +232,10 @@ def _check_snapshot(snapshot: Snapshot | None, entry: LogEntry, *, doing: str) -
     """A snapshot's manifest is among what its entry added."""
     if snapshot is None:
         return
-    for segment in entry.segments:
-        if segment.id == snapshot.id:
-            if segment.root == snapshot.root and segment.type == TYPE_MANIFEST:
-                return
-            break
+    wanted = (snapshot.id, snapshot.root, TYPE_MANIFEST)
+    for name, root, _, kind, _ in _SEGMENT.iter_unpack(entry.segments_stored):
+        if (name, root, kind) == wanted:
+            return
     raise DamagedError(f"{doing}: its snapshot has no manifest among its segments")
 
 
