@@ -102,9 +102,10 @@ static srm_status fetch_stretch(fetch_work *w, worker *me, const placed *at, con
     srm_failure failure = {0};
     uint8_t id[SEGMENT_ID_LEN];
     srm_status status = index_segment_id(w->index, at->segment, id);
-    if (status != SRM_OK)
-        return status;
-    status = segments_take(w->segments, id, &s, &failure);
+    if (status == SRM_OK)
+        status = segments_take(w->segments, id, &s, &failure);
+    else
+        (void)failed(&failure, status, SRM_AT_NONE, 0); /* dropped since it was found */
     if (status != SRM_OK) {
         for (; at < end; at++)
             settle(&w->wants[at->want], &failure);

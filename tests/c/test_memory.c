@@ -3,11 +3,12 @@
 #include "base/bytes.h"
 #include "check.h"
 #include "repository.h"
+#include "segment/data.h"
 #include "spool.h"
-#include "support.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define RAW_LEN ((size_t)SRM_CHUNK_LEN + 5000)
@@ -115,6 +116,48 @@ static srm_status view_places(void) {
     return status;
 }
 
+static repository repo;
+static chunk chunks[3];
+static stored_segment segments[2];
+
+/* Two segments, one of which has lost its last frame: loaded, fetched from and verified. */
+static srm_status read_segments(void) {
+    srm_segments *g = NULL;
+    srm_index *index = NULL;
+    srm_job *job = NULL;
+    srm_segment_status found[2];
+    srm_want want = {.raw_len = chunks[0].raw_len};
+    uint8_t ids[2 * 16];
+    uint8_t roots[2 * 32];
+    uint64_t len = 0;
+    memcpy(want.id, chunks[0].id, sizeof want.id);
+    for (size_t i = 0; i < 2; i++) {
+        memcpy(ids + 16 * i, segments[i].id, 16);
+        memcpy(roots + 32 * i, segments[i].root, 32);
+    }
+    srm_status status =
+        srm_segments_new(repo.repo_id, repo.wrap_key, repo.chunk_key, repo.folder_fd, &g);
+    if (status == SRM_OK)
+        status = srm_index_new(&index);
+    if (status == SRM_OK) {
+        status = srm_load_start(g, index, ids, 2, found, threads, &job);
+        status = finish(status, job, &len);
+    }
+    if (status == SRM_OK) {
+        status = srm_fetch_start(g, index, &want, 1, NULL, 0, opened, RAW_LEN, threads, &job);
+        status = finish(status, job, &len);
+        CHECK(status != SRM_OK || want.status == SRM_OK);
+    }
+    if (status == SRM_OK) {
+        status = srm_verify_start(g, ids, roots, 2, found, threads, &job);
+        status = finish(status, job, &len);
+        CHECK(status != SRM_OK || (found[0].status == SRM_OK && found[1].status == SRM_EDAMAGED));
+    }
+    srm_index_free(index);
+    srm_segments_free(g);
+    return status;
+}
+
 static srm_status take_in(srm_session *session, int folder) {
     static const char paths[] = "big\0small";
     srm_file_result results[2];
@@ -165,48 +208,6 @@ static srm_status take_in_files(void) {
     return status;
 }
 
-static repository repo;
-static chunk chunks[3];
-static stored_segment segments[2];
-
-/* Two segments, one of which has lost its last frame: loaded, fetched from and verified. */
-static srm_status read_segments(void) {
-    srm_segments *g = NULL;
-    srm_index *index = NULL;
-    srm_job *job = NULL;
-    srm_segment_status found[2];
-    srm_want want = {.raw_len = chunks[0].raw_len};
-    uint8_t ids[2 * 16];
-    uint8_t roots[2 * 32];
-    uint64_t len = 0;
-    memcpy(want.id, chunks[0].id, sizeof want.id);
-    for (size_t i = 0; i < 2; i++) {
-        memcpy(ids + 16 * i, segments[i].id, 16);
-        memcpy(roots + 32 * i, segments[i].root, 32);
-    }
-    srm_status status =
-        srm_segments_new(repo.repo_id, repo.wrap_key, repo.chunk_key, repo.folder_fd, &g);
-    if (status == SRM_OK)
-        status = srm_index_new(&index);
-    if (status == SRM_OK) {
-        status = srm_load_start(g, index, ids, 2, found, threads, &job);
-        status = finish(status, job, &len);
-    }
-    if (status == SRM_OK) {
-        status = srm_fetch_start(g, index, &want, 1, NULL, 0, opened, RAW_LEN, threads, &job);
-        status = finish(status, job, &len);
-        CHECK(status != SRM_OK || want.status == SRM_OK);
-    }
-    if (status == SRM_OK) {
-        status = srm_verify_start(g, ids, roots, 2, found, threads, &job);
-        status = finish(status, job, &len);
-        CHECK(status != SRM_OK || (found[0].status == SRM_OK && found[1].status == SRM_EDAMAGED));
-    }
-    srm_index_free(index);
-    srm_segments_free(g);
-    return status;
-}
-
 /* Fail the first allocation, then the second and so on, until there are no more. Some failures
  * do not matter to libcrypto; most must be told. */
 static void fail_each(srm_status (*work)(void), long least) {
@@ -242,11 +243,6 @@ static void views_survive_every_failing_allocation(void) {
     fail_each(view_places, 8);
 }
 
-static void sessions_survive_every_failing_allocation(void) {
-    for (threads = 1; threads <= 2; threads++)
-        fail_each(take_in_files, 20);
-}
-
 static void reading_survives_every_failing_allocation(void) {
     for (size_t i = 0; i < 3; i++)
         chunks[i] = (chunk){.raw = raw + i, .raw_len = (uint32_t)(SRM_CHUNK_LEN - i * 7)};
@@ -259,12 +255,81 @@ static void reading_survives_every_failing_allocation(void) {
     repository_end(&repo);
 }
 
+/* Chunks laid out, and their directory read again. */
+static srm_status pack_data(void) {
+    static uint8_t last[SRM_FRAME_LEN];
+    data_packer *p;
+    data_frame frames[2];
+    data_entry *entries = NULL;
+    uint32_t count = 0;
+    size_t made = 0;
+    srm_status status = data_packer_new(&p);
+    CHECK((status == SRM_OK) == (p != NULL));
+    for (uint8_t i = 0; status == SRM_OK && i < 200; i++) {
+        data_chunk c = {.id = {i}, .stored = raw, .stored_len = 9, .raw_len = 9};
+        uint32_t off;
+        status = data_packer_put(p, &c, frames, &made, &off);
+    }
+    if (status == SRM_OK)
+        status = data_packer_end(p, frames, &made);
+    if (status == SRM_OK) {
+        layout l = data_packer_layout(p);
+        CHECK(made == 1 && frames[0].piece_count == 1);
+        memcpy(last, frames[0].pieces[0].data, frames[0].pieces[0].len);
+        status = data_directory(last, frames[0].pieces[0].len, &l, &entries, &count);
+        CHECK(status == SRM_OK ? count == 200 : entries == NULL && count == 0);
+    }
+    free(entries);
+    data_packer_free(p);
+    return status;
+}
+
+/* An index filled, saved, and opened again. */
+static srm_status use_index(void) {
+    static const uint8_t note[64];
+    srm_index *indexes[2] = {NULL, NULL};
+    srm_location at = {.stored_len = 1};
+    uint8_t id[SRM_DIGEST_LEN] = {0};
+    int fd = memfd_create("table", MFD_CLOEXEC);
+    CHECK(fd >= 0);
+    srm_status status = srm_index_new(&indexes[0]);
+    for (uint16_t i = 0; status == SRM_OK && i < 2000; i++) {
+        store_be16(id, (uint16_t)(i << 8 | i >> 8));
+        status = srm_index_segment(indexes[0], id, &at.segment);
+        if (status == SRM_OK)
+            status = srm_index_put(indexes[0], id, &at);
+    }
+    if (status == SRM_OK)
+        status = srm_index_save(indexes[0], fd, note, 0);
+    if (status == SRM_OK)
+        status = srm_index_new(&indexes[1]);
+    if (status == SRM_OK)
+        status = srm_index_add_table(indexes[1], fd);
+    CHECK(status != SRM_OK || srm_index_count(indexes[1]) == 2000);
+    CHECK(status != SRM_OK || srm_index_find(indexes[1], id, &at) == 1);
+    srm_index_free(indexes[0]);
+    srm_index_free(indexes[1]);
+    (void)close(fd);
+    return status;
+}
+
+static void repositories_survive_every_failing_allocation(void) {
+    fail_each(pack_data, 4);
+    fail_each(use_index, 60);
+}
+
+static void sessions_survive_every_failing_allocation(void) {
+    for (threads = 1; threads <= 2; threads++)
+        fail_each(take_in_files, 20);
+}
+
 int main(void) {
     static const fact facts[] = {
         FACT(sessions_survive_every_failing_allocation),
         FACT(jobs_survive_every_failing_allocation),
         FACT(views_survive_every_failing_allocation),
         FACT(reading_survives_every_failing_allocation),
+        FACT(repositories_survive_every_failing_allocation),
     };
     fill_text(raw, RAW_LEN);
     return check_facts(facts, sizeof facts / sizeof facts[0]);

@@ -131,25 +131,35 @@ class Segments:
 
         wants: of WANT; `file` counts in fds, which are regular files.
         """
-        start = _Arguments()
-        with closing(
-            start.job(
-                "fetch chunks",
-                lambda out: lib.srm_fetch_start(
-                    self._open(),
-                    index.handle,
-                    start.array("srm_want[]", wants, WANT),
-                    len(wants),
-                    start.keep(ffi.new("int32_t[]", [*fds, -1])),
-                    len(fds),
-                    ffi.NULL,
-                    0,
-                    threads,
-                    out,
-                ),
-            )
-        ) as job:
+        with closing(self.start_fetch(index, wants, fds, threads=threads)) as job:
             job.watch(watch)
+
+    def start_fetch(
+        self,
+        index: ChunkIndex,
+        wants: NDArray[np.void],
+        fds: Sequence[int],
+        *,
+        threads: int = 0,
+    ) -> Job:
+        """Begin to do that; the caller watches the job and closes it. fds must stay open, and wants
+        be left alone, until it is closed."""
+        start = _Arguments()
+        return start.job(
+            "fetch chunks",
+            lambda out: lib.srm_fetch_start(
+                self._open(),
+                index.handle,
+                start.array("srm_want[]", wants, WANT),
+                len(wants),
+                start.keep(ffi.new("int32_t[]", [*fds, -1])),
+                len(fds),
+                ffi.NULL,
+                0,
+                threads,
+                out,
+            ),
+        )
 
     def fetch_into(
         self,

@@ -1,4 +1,7 @@
-"""Contents of files, fetched for many small ones at once and for large ones piece by piece."""
+"""Contents of files, fetched for many small ones at once and for large ones piece by piece.
+
+While the core fetches a batch, the next one is made ready.
+"""
 
 from __future__ import annotations
 
@@ -10,27 +13,36 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from strongroom._core import CHUNK_LEN, UNWATCHED, Watch
+from strongroom._core import CHUNK_LEN, Watch
 from strongroom._core.segments import SPARSE as WANT_SPARSE
 from strongroom._core.segments import WANT, want_error
 from strongroom.errors import StrongroomError, TargetError
 from strongroom.manifest.entry import ID_LEN, SPARSE, Entry
 from strongroom.ops.landing import Landing
 
-FILES_MAX: Final = 256
+FILES_MAX: Final = 160  # open at once are twice as many
 BYTES_MAX: Final = 256 << 20
 LinkKey: TypeAlias = "tuple[int, int, int, int, int]"
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
 
+class Fetching(Protocol):
+    """A fetch that runs. Close it whatever happens."""
+
+    def watch(self, watch: Watch, /) -> object:
+        """Wait for its end. Raises what it failed of as a whole, and CancelledError."""
+
+    def close(self) -> None:
+        """Stop it if it still runs."""
+
+
 class ChunkSource(Protocol):
     """Where chunks come from: Segments with an index."""
 
-    def fetch(
-        self, wants: NDArray[np.void], fds: Sequence[int], *, watch: Watch = UNWATCHED
-    ) -> None:
-        """Write chunks to files; what came of each stands in wants, an array of WANT."""
+    def start(self, wants: NDArray[np.void], fds: Sequence[int], /) -> Fetching:
+        """Begin to write chunks to files. At the end, what came of each stands in wants, an array
+        of WANT."""
 
 
 @dataclass(slots=True, eq=False)
@@ -59,9 +71,21 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Batch:
+    """What is fetched in one go, and the files that are whole after it."""
+
     pieces: list[_Piece] = field(default_factory=list)
     whole: list[Pending] = field(default_factory=list)
     bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Running:
+    """A batch that is being fetched."""
+
+    batch: _Batch
+    files: list[Pending]
+    wants: NDArray[np.void]
+    job: Fetching | None
 
 
 class Contents:
@@ -75,6 +99,7 @@ class Contents:
         self._finish = finish
         self._watch = watch
         self._batch = _Batch()
+        self._running: _Running | None = None
         self._open: set[Pending] = set()
         self.done_bytes = 0
 
@@ -88,43 +113,54 @@ class Contents:
                 self._batch.bytes += len(ids) // ID_LEN * CHUNK_LEN
             first += len(ids) // ID_LEN
             if self._batch.bytes >= BYTES_MAX and len(ids) > ID_LEN:
-                self._fetch()
+                self._go_on()
         self._batch.whole.append(file)
         if self._batch.bytes >= BYTES_MAX or len(self._batch.whole) >= FILES_MAX:
-            self.flush()
-
-    @property
-    def is_empty(self) -> bool:
-        return not self._open
+            self._go_on()
 
     def flush(self) -> None:
         """Fetch and finish all there is."""
-        self._fetch()
-        whole, self._batch.whole = self._batch.whole, []
-        for file in whole:
-            self._open.discard(file)
-            self._finish(file)
+        while self._open:
+            self._go_on()
 
     def abandon(self) -> None:
         """Leave nothing behind of what was not finished."""
+        running, self._running = self._running, None
+        if running is not None and running.job is not None:
+            running.job.close()
         for file in self._open:
             file.landing.abandon()
         self._open.clear()
 
-    def _fetch(self) -> None:
-        pieces, self._batch.pieces, self._batch.bytes = self._batch.pieces, [], 0
-        if not pieces:
+    def _go_on(self) -> None:
+        """Wait for the batch that runs, start the next, and finish what is whole meanwhile."""
+        before = self._running
+        if before is not None:
+            self._await(before)
+        batch, self._batch = self._batch, _Batch()
+        self._running = self._start(batch)
+        for file in () if before is None else before.batch.whole:
+            self._open.discard(file)
+            self._finish(file)
+
+    def _start(self, batch: _Batch) -> _Running:
+        files = list({id(piece.file): piece.file for piece in batch.pieces}.values())
+        wants = _wants(batch.pieces, files)
+        job = self._source.start(wants, [f.landing.fd for f in files]) if len(wants) else None
+        return _Running(batch, files, wants, job)
+
+    def _await(self, running: _Running) -> None:
+        if running.job is None:
             return
-        files = list({id(piece.file): piece.file for piece in pieces}.values())
-        wants = _wants(pieces, files)
-        done = self.done_bytes
-        watch, progress = self._watch, self._watch.progress
+        done, progress = self.done_bytes, self._watch.progress
+        watch = self._watch
         if progress is not None:
             watch = Watch(lambda read, written: progress(read, done + written), watch.cancel)
-        self._source.fetch(wants, [file.landing.fd for file in files], watch=watch)
-        self.done_bytes += int(wants["raw_len"].sum(dtype=np.uint64))
-        for bad in wants[wants["status"] != 0]:
-            _blame(files[bad["file"]], bad)
+        running.job.watch(watch)
+        running.job.close()
+        self.done_bytes += int(running.wants["raw_len"].sum(dtype=np.uint64))
+        for bad in running.wants[running.wants["status"] != 0]:
+            _blame(running.files[bad["file"]], bad)
 
 
 def _wants(pieces: list[_Piece], files: list[Pending]) -> NDArray[np.void]:

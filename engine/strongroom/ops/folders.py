@@ -9,7 +9,7 @@ from typing import Final
 
 _OPEN: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_KEPT: Final = 128
+_KEPT: Final = 64
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:

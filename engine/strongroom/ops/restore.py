@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strongroom._core import UNWATCHED, Watch
+from strongroom.ops.contents import Fetching
 from strongroom.ops.restore_tree import restore_tree
 from strongroom.ops.restoring import Reports, RestoreCounts, RestoreOptions
 from strongroom.repository.opened import OpenRepository
@@ -22,10 +23,9 @@ class RepositoryChunks:
 
     repository: OpenRepository
 
-    def fetch(
-        self, wants: NDArray[np.void], fds: Sequence[int], *, watch: Watch = UNWATCHED
-    ) -> None:
-        self.repository.segments.fetch(self.repository.index, wants, fds, watch=watch)
+    def start(self, wants: NDArray[np.void], fds: Sequence[int], /) -> Fetching:
+        """Begin to write them to files."""
+        return self.repository.segments.start_fetch(self.repository.index, wants, fds)
 
 
 def restore(

@@ -240,8 +240,6 @@ class Restorer:
             landing.abandon()
             raise
         self._contents.add(Pending(entry, _shown(entry), landing, replace, link), ids)
-        if self._contents.is_empty:
-            self._settle()
 
     def _land(self, file: Pending) -> None:
         """Its contents are there, or cannot be had."""
@@ -306,11 +304,8 @@ class Restorer:
     # Ends
 
     def _flush(self) -> None:
+        """All files so far, then what had to wait for them."""
         self._contents.flush()
-        self._settle()
-
-    def _settle(self) -> None:
-        """What had to wait for the files before it."""
         names, self._names = self._names, []
         left, self._left = self._left, []
         for name in names:
