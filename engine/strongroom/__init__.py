@@ -5,6 +5,10 @@
     scrub("film.mkv.sealed", root=sealed.root)  # needs no key
     open_file("film.mkv.sealed", "film-again.mkv", key=key)
 
+    with Repository.create("/mnt/backup", key=key) as repository:
+        snapshot = repository.backup(["/home/ada/films"])
+        repository.restore(snapshot, "/tmp/again")
+
 Names load when first used, so that importing the package costs next to nothing.
 """
 
@@ -35,29 +39,47 @@ if TYPE_CHECKING:
     from strongroom.keys.password import KdfParameters as KdfParameters
     from strongroom.keys.password import Password as Password
     from strongroom.keys.rootkey import RootKey as RootKey
+    from strongroom.manifest.entry import Entry as Entry
+    from strongroom.ops.backup import Counts as Counts
+    from strongroom.ops.backup import Selection as Selection
+    from strongroom.ops.chunked import SnapshotFile as SnapshotFile
     from strongroom.ops.inspect import SealedInfo as SealedInfo
     from strongroom.ops.inspect import inspect_file as inspect_file
     from strongroom.ops.open import open_bytes as open_bytes
     from strongroom.ops.open import open_file as open_file
     from strongroom.ops.open import open_into as open_into
     from strongroom.ops.opener import Opener as Opener
+    from strongroom.ops.overwrite import Overwrite as Overwrite
     from strongroom.ops.prove import Proof as Proof
     from strongroom.ops.prove import prove as prove
     from strongroom.ops.prove import verify_proof as verify_proof
+    from strongroom.ops.repository import Repository as Repository
+    from strongroom.ops.restoring import RestoreCounts as RestoreCounts
+    from strongroom.ops.restoring import RestoreOptions as RestoreOptions
+    from strongroom.ops.saved import SavedSnapshot as SavedSnapshot
     from strongroom.ops.scrub import ScrubResult as ScrubResult
     from strongroom.ops.scrub import scrub as scrub
+    from strongroom.ops.scrub_repository import RepositoryScrub as RepositoryScrub
+    from strongroom.ops.scrub_repository import scrub_repository as scrub_repository
     from strongroom.ops.seal import seal_bytes as seal_bytes
     from strongroom.ops.seal import seal_file as seal_file
     from strongroom.ops.seal import seal_into as seal_into
     from strongroom.ops.seal import sealed_length as sealed_length
     from strongroom.ops.sealer import Sealer as Sealer
+    from strongroom.ops.stats import Stats as Stats
+    from strongroom.ops.verify import Finding as Finding
+    from strongroom.ops.verify import VerifyResult as VerifyResult
+    from strongroom.repository.snapshots import Snapshot as Snapshot
 
 _HOME = {
     "Cancel": "_core",
     "CancelledError": "errors",
     "ConflictError": "errors",
+    "Counts": "ops.backup",
     "Credential": "keys.envelope",
     "DamagedError": "errors",
+    "Entry": "manifest.entry",
+    "Finding": "ops.verify",
     "IncompleteError": "errors",
     "InvalidKeyError": "errors",
     "KdfParameters": "keys.password",
@@ -66,20 +88,31 @@ _HOME = {
     "ObjectExistsError": "errors",
     "ObjectMissingError": "errors",
     "Opener": "ops.opener",
+    "Overwrite": "ops.overwrite",
     "Password": "keys.password",
     "Progress": "_core",
     "Proof": "ops.prove",
+    "Repository": "ops.repository",
+    "RepositoryScrub": "ops.scrub_repository",
+    "RestoreCounts": "ops.restoring",
+    "RestoreOptions": "ops.restoring",
     "Result": "_core",
     "RootKey": "keys.rootkey",
+    "SavedSnapshot": "ops.saved",
     "ScrubResult": "ops.scrub",
     "SealedInfo": "ops.inspect",
     "Sealer": "ops.sealer",
+    "Selection": "ops.backup",
+    "Snapshot": "repository.snapshots",
+    "SnapshotFile": "ops.chunked",
     "SourceError": "errors",
+    "Stats": "ops.stats",
     "StrongroomError": "errors",
     "TargetError": "errors",
     "TargetExistsError": "errors",
     "UnsupportedError": "errors",
     "UsageError": "errors",
+    "VerifyResult": "ops.verify",
     "WrongKeyError": "errors",
     "inspect_file": "ops.inspect",
     "open_bytes": "ops.open",
@@ -87,6 +120,7 @@ _HOME = {
     "open_into": "ops.open",
     "prove": "ops.prove",
     "scrub": "ops.scrub",
+    "scrub_repository": "ops.scrub_repository",
     "seal_bytes": "ops.seal",
     "seal_file": "ops.seal",
     "seal_into": "ops.seal",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -12,31 +13,51 @@ from strongroom.cli.console import Console
 from strongroom.cli.options import FILE, PIPE, ROOT, with_console, with_threads
 from strongroom.cli.plan import SUFFIX, Found, find, is_many, size_of
 from strongroom.cli.progress import Meter
+from strongroom.cli.scrub_repository import report_repository
 from strongroom.cli.transfer import standard_input
 from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
 
 
 @click.command("scrub")
-@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.argument("files", nargs=-1, type=FILE, metavar="[FILE...]")
+@click.option("-r", "--repo", metavar="URL", help="Scrub a repository instead of FILEs.")
 @click.option(
     "--root", type=ROOT, metavar="HEX", help="The segment root kept from sealing (one FILE only)."
+)
+@click.option(
+    "--public-key", type=ROOT, metavar="HEX", help="What the repository's must be, kept elsewhere."
 )
 @with_threads
 @with_console
 def command(
-    *, files: tuple[Path, ...], root: bytes | None, threads: int | None, console: Console
+    *,
+    files: tuple[Path, ...],
+    repo: str | None,
+    root: bytes | None,
+    public_key: bytes | None,
+    threads: int | None,
+    console: Console,
 ) -> None:
-    """Check sealed files without any key.
+    """Check sealed files, or a whole repository, without any key.
 
     Without --root this finds accidental damage: the file is "consistent". With the root that
     seal printed it finds any change at all: the file "matches". Folders are searched for names
     that end in .sealed.
 
+    A repository's log says which segments there must be, with which roots. With --public-key it
+    finds any change but the loss of the newest snapshots.
+
     \b
     strongroom scrub film.mkv.sealed
     strongroom scrub --root 5d1c... film.mkv.sealed
     strongroom scrub /mnt/backup/Pictures
+    strongroom scrub -r /mnt/backup
     """
+    if not files:
+        _scrub_repository(repo, root, public_key, threads, console)
+        return
+    if repo is not None or public_key is not None:
+        raise click.UsageError("either FILEs are scrubbed or a repository")
     if files == (PIPE,):
         doing = "scrubbing standard input"
         standard = standard_input(doing=doing)
@@ -48,6 +69,21 @@ def command(
         _scrub_many(files, threads, console)
     else:
         raise click.UsageError("--root is for one file")
+
+
+def _scrub_repository(
+    repo: str | None,
+    root: bytes | None,
+    public_key: bytes | None,
+    threads: int | None,
+    console: Console,
+) -> None:
+    url = os.environ.get("STRONGROOM_REPOSITORY") if repo is None else repo
+    if url is None:
+        raise click.UsageError("nothing was named: give a FILE, or a repository with -r")
+    if root is not None:
+        raise click.UsageError("--root is for one file")
+    report_repository(url, public_key, threads, console)
 
 
 def _scrub_one(file: Path, root: bytes | None, threads: int | None, console: Console) -> None:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from strongroom._core import Cancel, Progress, Watch
-from strongroom.errors import InvalidKeyError, SourceError, StrongroomError
-from strongroom.keys.envelope import Credential
+from strongroom.errors import SourceError, StrongroomError
 from strongroom.keys.password import Password
 from strongroom.keys.rootkey import RootKey
 from strongroom.manifest.entry import FILE
@@ -19,6 +18,7 @@ from strongroom.ops.backup import Counts, Selection
 from strongroom.ops.chunk_source import RepositoryChunks
 from strongroom.ops.chunked import SnapshotFile
 from strongroom.ops.commit import Labels, Stream, back_up, try_out
+from strongroom.ops.credentials import Key, credential_of
 from strongroom.ops.listing import find_entry, path_in_snapshot
 from strongroom.ops.piping import Readable
 from strongroom.ops.restore import restore_tree
@@ -37,8 +37,6 @@ from strongroom.stores.locate import open_store
 if TYPE_CHECKING:
     from typing import Self
 
-Key: TypeAlias = "Credential | str | os.PathLike[str]"
-"""A RootKey, a Password, or the path of a file that holds the 64 digits."""
 AnyPath: TypeAlias = "str | bytes | os.PathLike[str]"
 Name: TypeAlias = "str | SavedSnapshot"
 """A snapshot, `latest`, an id, or the first digits of one."""
@@ -58,7 +56,7 @@ class Repository:
 
     Any thread may call any method; calls of several threads take turns, and a backup holds its
     turn until it is committed. To work at the same time, open one for each thread; any number of
-    threads, processes and machines may work on one repository at once, backups too. A forked
+    threads and processes may work on one repository at once, backups too. A forked
     child must open its own.
 
     progress is called ten times a second, in the calling thread, with bytes read and bytes
@@ -79,15 +77,15 @@ class Repository:
 
         key: its RootKey, or a file that holds it. Whoever loses it, and the password, loses all:
         RootKey.generate makes one, to_digits shows it. password: opens it too from then on; its
-        strength is for the caller to judge. Raises TargetExistsError, TargetError.
+        strength is for the caller to judge. cache: see open. Raises TargetExistsError, TargetError.
         """
-        root = _credential(key)
+        root = credential_of(key)
         if not isinstance(root, RootKey):
             raise TypeError("a repository is made for a RootKey; a password can be added to it")
         store = open_store(os.fspath(url))
         doing = f"making a repository at {store.url}"
         create_repository(store, root, password=password, doing=doing)
-        return cls(OpenRepository(store, root))
+        return cls.open(url, key=root, cache=cache)
 
     @classmethod
     def open(
@@ -104,7 +102,7 @@ class Repository:
         DamagedError, UnsupportedError, LimitError, SourceError.
         """
         folder = None if cache is None else Path(cache)
-        return cls(OpenRepository(open_store(os.fspath(url)), _credential(key), cache=folder))
+        return cls(OpenRepository(open_store(os.fspath(url)), credential_of(key), cache=folder))
 
     @property
     def repo_id(self) -> bytes:
@@ -115,6 +113,12 @@ class Repository:
     def public_key(self) -> bytes:
         """Ed25519, 32 bytes: give it to scrub_repository where there is no key."""
         return self._opened.config.public_key
+
+    @property
+    def stored_bytes(self) -> int:
+        """Of all segments that the log names."""
+        with self._turn() as opened:
+            return sum(segment.length for segment in opened.log.segments())
 
     def snapshots(self) -> list[SavedSnapshot]:
         """In the order they were committed, by others too."""
@@ -324,17 +328,6 @@ class Repository:
             return snapshot.info
         opened.log.load()
         return opened.find(snapshot)
-
-
-def _credential(key: Key) -> Credential:
-    if isinstance(key, RootKey | Password):
-        return key
-    try:
-        return RootKey.from_digits(Path(key).read_text("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise InvalidKeyError(f"{os.fspath(key)} holds no key: it is not text") from None
-    except OSError as error:
-        raise SourceError(f"reading {os.fspath(key)}: {error.strerror}") from None
 
 
 def _selection(what: Selection | AnyPath | Iterable[AnyPath]) -> Selection:

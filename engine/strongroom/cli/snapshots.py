@@ -1,0 +1,46 @@
+"""strongroom snapshots"""
+
+from __future__ import annotations
+
+import click
+
+from strongroom.cli.console import Console, printable, put
+from strongroom.cli.opening import open_repository, shown, size_words, snapshot_fields, time_words
+from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.secrets import SecretOptions
+from strongroom.repository.snapshots import Snapshot
+from strongroom.stores.local import LocalStore
+
+
+@click.command("snapshots")
+@click.option("--host", help="Only those of this host.")
+@click.option("--tag", metavar="T", help="Only those with this tag.")
+@with_repository
+@with_secret
+@with_console
+def command(
+    *, store: LocalStore, secret: SecretOptions, host: str | None, tag: str | None, console: Console
+) -> None:
+    """List snapshots, the oldest first.
+
+    \b
+    strongroom snapshots -r /mnt/backup
+    strongroom snapshots -r /mnt/backup --tag daily --json
+    """
+    with open_repository(store, secret, console) as repository:
+        found = [saved.info for saved in repository.snapshots()]
+    for info in found:
+        if (host is None or info.host == host) and (tag is None or tag in info.tags):
+            if console.as_json:
+                console.emit(**snapshot_fields(info))
+            else:
+                put(printable(_line(info)))
+    if not found:
+        console.say("no snapshot yet")
+
+
+def _line(info: Snapshot) -> str:
+    paths = " ".join(shown(path) for path in info.paths)
+    tags = f"  [{', '.join(info.tags)}]" if info.tags else ""
+    amount = f"{info.files} files  {size_words(info.bytes)}"
+    return f"{info.id.hex()[:8]}  {time_words(info.time)}  {info.host}  {amount}{tags}  {paths}"
