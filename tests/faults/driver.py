@@ -10,12 +10,14 @@ import ctypes
 import json
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
 
 from faults.library import Library
 from strongroom import StrongroomError
+from strongroom.__main__ import run
 from strongroom.ops.overwrite import Overwrite
 
 
@@ -32,11 +34,45 @@ def restore(order: dict[str, Any]) -> dict[str, Any]:
     return {"kept": counts.kept, "errors": [str(error) for error in errors]}
 
 
+def verify(order: dict[str, Any]) -> dict[str, Any]:
+    result, found = Library(Path(order["base"])).verify()
+    return {"snapshots": result.snapshots, "errors": [str(finding.error) for finding in found]}
+
+
+def program(order: dict[str, Any]) -> dict[str, Any]:
+    """The whole program, with its own standard streams."""
+    os.chdir(order["cwd"])
+    with (
+        open(os.devnull, "rb") as empty,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        for number, file in enumerate((empty, out, err)):
+            os.dup2(file.fileno(), number)
+        sys.stdout, sys.stderr = (open(fd, "w", closefd=False) for fd in (1, 2))  # noqa: SIM115
+        sys.argv = ["strongroom", *order["words"]]
+        try:
+            run()
+            code: Any = 0
+        except SystemExit as end:
+            code = end.code
+        sys.stdout.flush()
+        sys.stderr.flush()
+        texts = [os.pread(file.fileno(), 2**24, 0).decode(errors="replace") for file in (out, err)]
+    return {"exit": code or 0, "out": texts[0], "err": texts[1], "errors": []}
+
+
 def nothing(_: dict[str, Any]) -> dict[str, Any]:
     return {"errors": []}
 
 
-DO = {"back_up": back_up, "restore": restore, "nothing": nothing}
+DO = {
+    "back_up": back_up,
+    "restore": restore,
+    "verify": verify,
+    "program": program,
+    "nothing": nothing,
+}
 
 
 def child(order: dict[str, Any], answer: int) -> None:

@@ -17,7 +17,9 @@ from signal import SIGKILL
 from typing import Any, Final
 
 from c.toolchain import ROOT, preloaded
+from faults.library import ROOT as KEY
 from faults.library import place
+from program import Run
 
 SOURCE: Final = Path(__file__).with_name("fault.c")
 
@@ -93,13 +95,33 @@ class Driver:
     ) -> Outcome:
         return self._run(fault, do="restore", base=base, target=target, overwrite=overwrite)
 
+    def verify(self, base: Path) -> Outcome:
+        return self._run(None, do="verify", base=base)
+
+    def program(self, base: Path, *words: str | Path, code: int = 0, keyed: bool = True) -> Run:
+        """The whole program, in the folder base, with the library's key and caches."""
+        key = base / "key"
+        if not key.exists():
+            key.write_text(KEY.to_digits())
+            key.chmod(0o600)
+        env = {
+            "STRONGROOM_REPOSITORY": str(base / "repository"),
+            "XDG_CACHE_HOME": str(base / "caches"),
+        }
+        given = words if words[0] == "scrub" or not keyed else (*words, "--key-file", key)
+        told = self._run(None, do="program", cwd=base, words=given, env=env).told
+        found = Run(told["exit"], told["out"].encode(), told["err"])
+        assert found.code == code, found
+        assert "Traceback" not in found.err
+        return found
+
     def nothing(self) -> Outcome:
         return self._run(None, do="nothing")
 
     def _run(self, fault: Fault | None, **order: Any) -> Outcome:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        order["env"] = {} if fault is None else fault.env()
+        order["env"] = order.get("env", {}) | ({} if fault is None else fault.env())
         self._process.stdin.write(json.dumps(order, default=str) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()

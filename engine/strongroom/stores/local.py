@@ -91,7 +91,7 @@ class LocalStore:
         folder = self.folder / check_prefix(prefix)
         try:
             with os.scandir(folder) as entries:
-                found = [(entry.name, entry.is_dir()) for entry in entries if is_part(entry.name)]
+                found = [(entry.name, _is_folder(entry)) for entry in entries if is_part(entry.name)]
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -156,6 +156,13 @@ class LocalStore:
             with suppress(FileExistsError):
                 new.mkdir(mode=0o777 if self.folder != new else 0o700)
             _sync(new.parent)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 @contextmanager
