@@ -6,8 +6,8 @@
     open_file("film.mkv.sealed", "film-again.mkv", key=key)
 
     with Repository.create("/mnt/backup", key=key) as repository:
-        snapshot = repository.backup(["/home/ada/films"])
-        repository.restore(snapshot, "/tmp/again")
+        repository.backup(["/home/ada/films"])
+        repository.restore("latest", "/tmp/again")
 
 Names load when first used, so that importing the package costs next to nothing.
 """
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from strongroom.keys.password import Password as Password
     from strongroom.keys.rootkey import RootKey as RootKey
     from strongroom.manifest.entry import Entry as Entry
-    from strongroom.ops.backup import Counts as Counts
-    from strongroom.ops.backup import Selection as Selection
+    from strongroom.ops.backup import BackupResult as BackupResult
+    from strongroom.ops.backup import Labels as Labels
     from strongroom.ops.chunked import SnapshotFile as SnapshotFile
     from strongroom.ops.inspect import SealedInfo as SealedInfo
     from strongroom.ops.inspect import inspect_file as inspect_file
@@ -67,15 +67,18 @@ if TYPE_CHECKING:
     from strongroom.ops.seal import sealed_length as sealed_length
     from strongroom.ops.sealer import Sealer as Sealer
     from strongroom.ops.stats import Stats as Stats
+    from strongroom.ops.tree import Counts as Counts
+    from strongroom.ops.tree import Selection as Selection
     from strongroom.ops.verify import Finding as Finding
     from strongroom.ops.verify import VerifyResult as VerifyResult
     from strongroom.repository.snapshots import Snapshot as Snapshot
 
 _HOME = {
+    "BackupResult": "ops.backup",
     "Cancel": "_core",
     "CancelledError": "errors",
     "ConflictError": "errors",
-    "Counts": "ops.backup",
+    "Counts": "ops.tree",
     "Credential": "keys.envelope",
     "DamagedError": "errors",
     "Entry": "manifest.entry",
@@ -83,6 +86,7 @@ _HOME = {
     "IncompleteError": "errors",
     "InvalidKeyError": "errors",
     "KdfParameters": "keys.password",
+    "Labels": "ops.backup",
     "LimitError": "errors",
     "NoRepositoryError": "errors",
     "ObjectExistsError": "errors",
@@ -102,7 +106,7 @@ _HOME = {
     "ScrubResult": "ops.scrub",
     "SealedInfo": "ops.inspect",
     "Sealer": "ops.sealer",
-    "Selection": "ops.backup",
+    "Selection": "ops.tree",
     "Snapshot": "repository.snapshots",
     "SnapshotFile": "ops.chunked",
     "SourceError": "errors",

@@ -235,17 +235,23 @@ def test_many_commits_leave_few_tables(store: LocalStore) -> None:
         assert repository.load_index() == {}
 
 
-def test_a_damaged_segment_is_named_and_not_forgotten(
+def test_a_damaged_segment_is_named_each_time_until_it_is_whole_again(
     store: LocalStore, repository: OpenRepository
 ) -> None:
-    entry, _ = backup(repository, noise(1))
-    name = segment_name(entry.segments[0].id)
-    path = store.path_of(name)
+    entry, ids = backup(repository, noise(1))
+    path = store.path_of(segment_name(entry.segments[0].id))
+    good = path.read_bytes()
     path.chmod(0o600)
     path.write_bytes(b"nonsense")
-    with opened(store, "none") as again:
-        assert set(again.load_index()) == {entry.segments[0].id}
-    assert not (store.folder.parent / "none").exists()
+    for _ in range(2):
+        with opened(store, "other") as again:
+            assert set(again.load_index()) == {entry.segments[0].id}
+            assert not again.index.find(ids).all()
+    path.write_bytes(good)
+    for _ in range(2):
+        with opened(store, "other") as again:
+            assert again.load_index() == {}
+            assert again.index.find(ids).all()
 
 
 def test_a_manifest_that_was_replaced_or_altered_is_damage(

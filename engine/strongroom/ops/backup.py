@@ -8,11 +8,12 @@ import pwd
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from strongroom._core import UNWATCHED, Watch
-from strongroom.errors import DamagedError, SourceError
+from strongroom.errors import CancelledError, DamagedError, SourceError
 from strongroom.ops.tree import Counts, Previous, Selection, record_tree
+from strongroom.repository.entry import SegmentRef
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.session import Effort
 from strongroom.repository.snapshots import Snapshot
@@ -63,12 +64,11 @@ def backup(
     watch: progress tells bytes of files done and stored bytes added. Raises SourceError when
     nothing of what is selected is there, TargetError, CancelledError; nothing is committed then.
     """
-    labels = Labels() if labels is None else labels
-    begun = time.time_ns()
-    host = platform.node() if labels.host is None else labels.host
-    paths = _paths_of(selection)
+    begun, paths = time.time_ns(), _paths_of(selection)
+    labels = _complete(labels)
     if parent is None:
-        parent = find_parent(repository.snapshots, host, paths)
+        parent = find_parent(repository.snapshots, labels.host or "", paths)
+    _note_lost_chunks(repository, reports.note, watch)
     with ExitStack() as stack:
         previous = None
         if parent is not None and not selection.force_read:
@@ -87,21 +87,10 @@ def backup(
             own=_own_folders(repository),
             watch=watch,
         )
+        if watch.cancel is not None and watch.cancel.is_set():
+            raise CancelledError("backing up: cancelled")
         segment = manifest.finish()
-        snapshot = Snapshot(
-            id=segment.id,
-            root=segment.root,
-            time=begun,
-            host=host,
-            user=_user(),
-            tags=labels.tags,
-            paths=paths,
-            entries=counts.entries,
-            files=counts.files,
-            bytes=counts.bytes,
-            new_bytes=counts.new_bytes,
-            errors=counts.errors,
-        )
+        snapshot = _snapshot(segment, labels, paths, counts, begun=begun)
         repository.commit(session, snapshot, segment, watch=Watch(cancel=watch.cancel))
     return BackupResult(snapshot, counts)
 
@@ -114,6 +103,37 @@ def find_parent(
     same = (snapshot for snapshot in own if set(snapshot.paths) == set(paths))
     alike = (snapshot for snapshot in own if set(snapshot.paths) & set(paths))
     return next(same, None) or next(alike, None)
+
+
+def _note_lost_chunks(
+    repository: OpenRepository, note: Callable[[str], None], watch: Watch
+) -> None:
+    for error in repository.load_index(watch=Watch(cancel=watch.cancel)).values():
+        note(f"{error}; what it held and is found here is stored again")
+
+
+def _complete(labels: Labels | None) -> Labels:
+    labels = Labels() if labels is None else labels
+    return labels if labels.host is not None else replace(labels, host=platform.node())
+
+
+def _snapshot(
+    manifest: SegmentRef, labels: Labels, paths: tuple[bytes, ...], counts: Counts, *, begun: int
+) -> Snapshot:
+    return Snapshot(
+        id=manifest.id,
+        root=manifest.root,
+        time=begun,
+        host=labels.host or "",
+        user=_user(),
+        tags=labels.tags,
+        paths=paths,
+        entries=counts.entries,
+        files=counts.files,
+        bytes=counts.bytes,
+        new_bytes=counts.new_bytes,
+        errors=counts.errors,
+    )
 
 
 class _Nowhere:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from strongroom.errors import DamagedError, SourceError, UsageError
-from strongroom.manifest.entry import ENTRY_ITEM, HEAD_LEN, IDS_ITEM, Entry, decode, stored_path
+from strongroom.manifest.entry import ID_LEN, Entry, decode
+from strongroom.manifest.merge import Stored, read_stored
 from strongroom.manifest.order import sort_key
-from strongroom.manifest.reader import ManifestReader, Readable, read_items
+from strongroom.manifest.reader import ManifestReader, Readable
 
 
 class Located(NamedTuple):
@@ -38,13 +39,10 @@ def list_entries(manifest: Readable, *, below: bytes = b"", doing: str) -> Itera
         yield from ManifestReader(manifest, doing=doing)
         return
     inside, key, found = below + b"/", sort_key(below), False
-    for item in read_items(manifest, doing=doing):
-        if item[0] != ENTRY_ITEM:
-            continue
-        path = stored_path(item)
+    for path, length, _, items in _stored(manifest, doing=doing):
         if path == below or path.startswith(inside):
             found = True
-            yield _decoded(item, doing=doing)
+            yield _decoded(items[:length], doing=doing)
         elif sort_key(path) > key:
             break
     if not found:
@@ -56,29 +54,23 @@ def find_entry(manifest: Readable, path: bytes, *, doing: str) -> Located:
 
     Raises DamagedError; SourceError if there is none.
     """
-    items = read_items(manifest, doing=doing)
     key = sort_key(path)
-    for item in items:
-        if item[0] != ENTRY_ITEM:
-            continue
-        at = stored_path(item)
+    for at, length, ids, items in _stored(manifest, doing=doing):
         if at == path:
-            return _located(_decoded(item, doing=doing), items, doing=doing)
+            entry = _decoded(items[:length], doing=doing)
+            if len(ids) != ID_LEN * entry.chunks:
+                raise DamagedError(f"{doing}: a file has too few chunk ids, or too many")
+            return Located(entry, ids)
         if sort_key(at) > key:
             break
     raise _nowhere(path, doing=doing)
 
 
-def _located(entry: Entry, items: Iterator[bytes], *, doing: str) -> Located:
-    pieces: list[bytes] = []
-    for item in items:
-        if item[0] != IDS_ITEM:
-            break
-        pieces.append(item[HEAD_LEN:])
-    ids = b"".join(pieces)
-    if len(ids) != 32 * entry.chunks:
-        raise DamagedError(f"{doing}: a file has too few chunk ids, or too many")
-    return Located(entry, ids)
+def _stored(manifest: Readable, *, doing: str) -> Iterator[Stored]:
+    try:
+        yield from read_stored(manifest)
+    except DamagedError as error:
+        raise DamagedError(f"{doing}: {error}") from None
 
 
 def _decoded(item: bytes, *, doing: str) -> Entry:

@@ -9,24 +9,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from strongroom._core import Cancel, Progress, Watch
 from strongroom.errors import SourceError, StrongroomError
 from strongroom.keys.password import Password
 from strongroom.keys.rootkey import RootKey
 from strongroom.manifest.entry import FILE
-from strongroom.ops.backup import Counts, Selection
-from strongroom.ops.chunk_source import RepositoryChunks
+from strongroom.ops.backup import BackupReports, BackupResult, Labels, backup
 from strongroom.ops.chunked import SnapshotFile
-from strongroom.ops.commit import Labels, Stream, back_up, try_out
 from strongroom.ops.credentials import Key, credential_of
 from strongroom.ops.listing import find_entry, path_in_snapshot
-from strongroom.ops.piping import Readable
-from strongroom.ops.restore import restore_tree
+from strongroom.ops.piping import Readable, through_pipe
+from strongroom.ops.restore import restore
 from strongroom.ops.restoring import Reports, RestoreCounts, RestoreOptions
 from strongroom.ops.saved import SavedSnapshot
 from strongroom.ops.seal import DEFAULT_LEVEL
 from strongroom.ops.stats import Stats, repository_stats
 from strongroom.ops.threads import thread_limit
+from strongroom.ops.tree import Selection
 from strongroom.ops.verify import Finding, VerifyResult, verify
 from strongroom.repository.create import create_repository
 from strongroom.repository.opened import OpenRepository
@@ -37,10 +39,13 @@ from strongroom.stores.locate import open_store
 if TYPE_CHECKING:
     from typing import Self
 
+    from typing_extensions import Buffer
+
 AnyPath: TypeAlias = "str | bytes | os.PathLike[str]"
-Name: TypeAlias = "str | SavedSnapshot"
+Name: TypeAlias = "str | Snapshot | SavedSnapshot"
 """A snapshot, `latest`, an id, or the first digits of one."""
 OnError: TypeAlias = Callable[[StrongroomError], None]
+OnNote: TypeAlias = Callable[[str], None]
 
 
 def _ignore(_: object) -> None:
@@ -51,8 +56,8 @@ class Repository:
     """An encrypted repository of snapshots. Close it, or use it in a with statement.
 
         with Repository.open("/mnt/backup", key="my.key") as repository:
-            snapshot = repository.backup(["/home/ada/films"])
-            repository.restore(snapshot, "/tmp/again")
+            repository.backup(["/home/ada/films"])
+            repository.restore("latest", "/tmp/again")
 
     Any thread may call any method; calls of several threads take turns, and a backup holds its
     turn until it is committed. To work at the same time, open one for each thread; any number of
@@ -71,7 +76,12 @@ class Repository:
 
     @classmethod
     def create(
-        cls, url: str | os.PathLike[str], *, key: Key, password: Password | None = None
+        cls,
+        url: str | os.PathLike[str],
+        *,
+        key: Key,
+        password: Password | None = None,
+        cache: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Make a repository at a path or file:// URL, and open it.
 
@@ -136,85 +146,64 @@ class Repository:
         self,
         what: Selection | AnyPath | Iterable[AnyPath],
         *,
-        tags: Sequence[str] = (),
-        host: str = "",
+        labels: Labels | None = None,
+        dry_run: bool = False,
         level: int = DEFAULT_LEVEL,
         threads: int | None = None,
         on_error: OnError = _ignore,
-        on_damage: OnError = _ignore,
+        on_note: OnNote = _ignore,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
-    ) -> SavedSnapshot:
+    ) -> BackupResult:
         """Store files and folders as a new snapshot. What is there already is not stored again,
         and what is unchanged since the last snapshot of the same paths is not read.
 
-        what: paths, or a Selection that also says what to leave out. host: this machine's name if
-        empty. on_error: called for each file that could not be read, or changed meanwhile; the
-        snapshot says how many. on_damage: for damage of the repository that was met; what was lost
-        is stored again. Raises SourceError when nothing could be read, TargetError, UsageError.
+        what: paths, or a Selection that also says what to leave out. labels: host and tags.
+        dry_run: only look. on_error: called for each file that could not be read, or changed
+        meanwhile; the snapshot says how many. on_note: damage of the repository that was met; what
+        was lost is stored again. Raises SourceError when nothing could be read, TargetError,
+        UsageError.
         """
         with self._turn() as opened:
-            info = back_up(
+            return backup(
                 opened,
                 _selection(what),
-                labels=Labels(host=host, tags=tuple(tags)),
+                reports=BackupReports(on_error, on_note),
+                labels=labels,
+                dry_run=dry_run,
                 effort=Effort(level, thread_limit(threads)),
-                report=on_error,
-                warn=on_damage,
-                watch=Watch(progress, cancel),
-            )
-            return self._saved(info)
-
-    def dry_run(
-        self,
-        what: Selection | AnyPath | Iterable[AnyPath],
-        *,
-        host: str = "",
-        on_error: OnError = _ignore,
-        on_damage: OnError = _ignore,
-        progress: Progress | None = None,
-        cancel: Cancel | None = None,
-    ) -> Counts:
-        """What backup would do; new_bytes counts what it would read. Changes nothing."""
-        with self._turn() as opened:
-            return try_out(
-                opened,
-                _selection(what),
-                labels=Labels(host=host),
-                report=on_error,
-                warn=on_damage,
                 watch=Watch(progress, cancel),
             )
 
     def add_stream(
         self,
-        name: AnyPath,
-        file: Readable | int,
+        name: str | bytes,
+        file: Readable,
         *,
-        tags: Sequence[str] = (),
-        host: str = "",
+        labels: Labels | None = None,
         level: int = DEFAULT_LEVEL,
         threads: int | None = None,
-        on_damage: OnError = _ignore,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
-    ) -> SavedSnapshot:
-        """Store what a file object or descriptor gives, until it ends, as a snapshot of one file.
+    ) -> BackupResult:
+        """Store what a file object gives until it ends, as a snapshot of one file of that name.
 
         In constant memory, as it arrives. file.read is called in this thread; if it raises, that
-        is raised here, and nothing is committed. See backup.
+        is raised here, and nothing is stored. See backup.
         """
-        with self._turn() as opened:
-            info = back_up(
+
+        def store(fd: int, watch: Watch) -> BackupResult:
+            return backup(
                 opened,
-                Stream(os.fsencode(name), file),
-                labels=Labels(host=host, tags=tuple(tags)),
+                Selection(stream_name=name, stream=fd),
+                reports=BackupReports(_ignore, _ignore),
+                labels=labels,
                 effort=Effort(level, thread_limit(threads)),
-                report=_ignore,
-                warn=on_damage,
-                watch=Watch(progress, cancel),
+                watch=watch,
             )
-            return self._saved(info)
+
+        with self._turn() as opened:
+            return through_pipe(file, store, Watch(progress, cancel))
 
     def open_file(self, snapshot: Name, path: AnyPath) -> SnapshotFile:
         """A file of a snapshot, to be read at any place. Close it before the repository.
@@ -231,8 +220,7 @@ class Repository:
             if entry.type != FILE:
                 raise SourceError(f"{doing}: it is not a regular file")
             opened.load_index()
-            chunks = RepositoryChunks(opened, self._lock)
-            return SnapshotFile(chunks, ids, entry.size, doing=doing)
+        return SnapshotFile(_InTurn(self), ids, entry.size, doing=doing)
 
     def restore(
         self,
@@ -243,7 +231,7 @@ class Repository:
         options: RestoreOptions | None = None,
         threads: int | None = None,
         on_error: OnError = _ignore,
-        on_note: Callable[[str], None] = _ignore,
+        on_note: OnNote = _ignore,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> RestoreCounts:
@@ -257,14 +245,14 @@ class Repository:
         with self._turn() as opened:
             info = self._info(opened, snapshot)
             opened.load_index()
-            return restore_tree(
-                lambda: opened.open_manifest(info),
+            return restore(
+                opened,
+                info,
                 target,
-                chunks=RepositoryChunks(opened, self._lock, threads=thread_limit(threads)),
                 reports=Reports(on_error, on_note),
                 paths=paths,
                 options=options,
-                expected_bytes=info.bytes,
+                threads=thread_limit(threads),
                 watch=Watch(progress, cancel),
             )
 
@@ -324,10 +312,23 @@ class Repository:
 
     @staticmethod
     def _info(opened: OpenRepository, snapshot: Name) -> Snapshot:
+        if isinstance(snapshot, Snapshot):
+            return snapshot
         if isinstance(snapshot, SavedSnapshot):
             return snapshot.info
         opened.log.load()
         return opened.find(snapshot)
+
+
+class _InTurn:
+    """Chunks of a repository for files that are open beside its other calls."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def fetch_into(self, wants: NDArray[np.void], buffer: Buffer) -> None:
+        with self._repository._turn() as opened:
+            opened.segments.fetch_into(opened.index, wants, buffer)
 
 
 def _selection(what: Selection | AnyPath | Iterable[AnyPath]) -> Selection:

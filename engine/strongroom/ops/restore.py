@@ -22,10 +22,14 @@ class RepositoryChunks:
     """The chunks of a repository, as a restore fetches them."""
 
     repository: OpenRepository
+    threads: int = 0
+    """At most this many; 0: as many as there are processors."""
 
     def start(self, wants: NDArray[np.void], fds: Sequence[int], /) -> Fetching:
         """Begin to write them to files."""
-        return self.repository.segments.start_fetch(self.repository.index, wants, fds)
+        return self.repository.segments.start_fetch(
+            self.repository.index, wants, fds, threads=self.threads
+        )
 
 
 def restore(
@@ -36,13 +40,14 @@ def restore(
     reports: Reports,
     paths: Sequence[str | bytes | os.PathLike[str]] = (),
     options: RestoreOptions | None = None,
+    threads: int = 0,
     watch: Watch = UNWATCHED,
 ) -> RestoreCounts:
     """Bring back a snapshot, or paths of it, below target; see restore_tree."""
     return restore_tree(
         lambda: repository.open_manifest(snapshot),
         target,
-        chunks=RepositoryChunks(repository),
+        chunks=RepositoryChunks(repository, threads),
         reports=reports,
         paths=paths,
         options=options,
