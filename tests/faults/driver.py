@@ -23,8 +23,9 @@ from strongroom.ops.overwrite import Overwrite
 
 def back_up(order: dict[str, Any]) -> dict[str, Any]:
     errors: list[StrongroomError] = []
-    snapshot = Library(Path(order["base"])).back_up(errors=errors, damage=errors)
-    return {"snapshot": snapshot.id.hex(), "errors": [str(error) for error in errors]}
+    notes: list[str] = []
+    snapshot = Library(Path(order["base"])).back_up(errors=errors, notes=notes)
+    return {"snapshot": snapshot.id.hex(), "errors": [str(error) for error in errors] + notes}
 
 
 def restore(order: dict[str, Any]) -> dict[str, Any]:

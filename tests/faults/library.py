@@ -20,7 +20,6 @@ from strongroom._core.segments import OK, WANT, want_error
 from strongroom.keys.envelope import Credential
 from strongroom.manifest.entry import FILE, FOLDER, SYMLINK
 from strongroom.manifest.reader import ManifestReader
-from strongroom.ops.backup import Selection
 from strongroom.ops.overwrite import Overwrite
 from strongroom.ops.repository import Repository
 from strongroom.ops.restoring import RestoreCounts, RestoreOptions
@@ -95,18 +94,19 @@ class Library:
         self,
         *,
         errors: list[StrongroomError] | None = None,
-        damage: list[StrongroomError] | None = None,
+        notes: list[str] | None = None,
         path: Path | None = None,
     ) -> Snapshot:
         """The tree, or path. What is reported goes to the lists, or is raised."""
         with self.open() as repository:
-            return repository.backup(
-                Selection(paths=(os.fsencode(path or self.tree.resolve()),)),
-                host="here",
+            found = repository.backup(
+                path or self.tree.resolve(),
                 threads=self.threads,
                 on_error=_raise if errors is None else errors.append,
-                on_damage=_raise if damage is None else damage.append,
-            ).info
+                on_note=_refuse if notes is None else notes.append,
+            ).snapshot
+        assert found is not None
+        return found
 
     def restore(
         self,
@@ -236,3 +236,7 @@ def place(path: str) -> str:
 
 def _raise(error: StrongroomError) -> None:
     raise error
+
+
+def _refuse(note: str) -> None:
+    raise AssertionError(note)

@@ -14,7 +14,7 @@ import pytest
 from faults.conftest import change, fill
 from faults.injected import Driver
 from faults.library import ROOT, Library, Picture, assert_same, look
-from strongroom import DamagedError, StrongroomError
+from strongroom import DamagedError
 from strongroom.manifest.entry import FILE
 from strongroom.repository.snapshots import Snapshot
 
@@ -106,12 +106,25 @@ ATTACKS: dict[str, tuple[Attack, tuple[int, int, int, int]]] = {
     ),
     "manifest gone": (lambda p: p.manifest(2).unlink(), (0, 13, 13, 13)),
     "manifest empty": (lambda p: put(Path(os.devnull), p.manifest(2)), (0, 13, 13, 13)),
+    "manifest a link to itself": (
+        lambda p: (lambda at: (at.unlink(), at.symlink_to(at.name))[1])(p.manifest(2)),
+        (0, 13, 13, 13),
+    ),
+    "manifest a pipe": (
+        lambda p: (lambda at: (at.unlink(), os.mkfifo(at))[1])(p.manifest(2)),
+        (0, 13, 13, 13),
+    ),
+    "manifest a folder": (
+        lambda p: (p.manifest(2).unlink(), p.manifest(2).mkdir())[1],
+        (0, 13, 13, 13),
+    ),
     "manifest flipped": (lambda p: flip(p.manifest(2), 5000), (0, 13, 13, 13)),
     "data segment replaced by another": (
         lambda p: put(p.data(1)[0], p.data(0)[0]),
         (0, 13, 13, 13),
     ),
-    "data segments swapped": (lambda p: swap(p.data(1)[0], p.data(0)[0]), (0, 13, 13, 13)),
+    # Chunks are found where they are, and known by their ids.
+    "data segments swapped": (lambda p: swap(p.data(1)[0], p.data(0)[0]), (0, 13, 0, 13)),
     "data segment replaced by a manifest": (
         lambda p: put(p.manifest(1), p.data(0)[0]),
         (0, 13, 13, 13),
@@ -221,8 +234,7 @@ def test_the_next_backup_after_a_verify_is_whole(
     """What was lost and is still in the tree is stored again."""
     ATTACKS[name][0](prey)
     prey.library.verify()
-    damage: list[StrongroomError] = []
-    snapshot = prey.library.back_up(damage=damage)
+    snapshot = prey.library.back_up(notes=[])
     assert_same(prey.library.held(snapshot), prey.taken[-1][1])
     _, findings = prey.library.verify()
     assert not [f for f in findings if f.snapshot is not None and f.snapshot.id == snapshot.id]

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # Not to hang on a pipe, and not to be sent elsewhere, by someone who can write to the folder.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+NO_FILE = (errno.ELOOP, errno.ENXIO)
+"""What opening says of links and sockets."""
+
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -131,7 +134,7 @@ class LocalStore:
         except _NO_OBJECT:
             raise ObjectMissingError(f"reading {name}: it is missing") from None
         except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):
+            if error.errno in NO_FILE:
                 raise DamagedError(f"reading {name}: it is not a regular file") from None
             raise SourceError(f"reading {path}: {error.strerror}") from None
         try:
