@@ -1,4 +1,4 @@
-"""One file, folder or link of a snapshot, and how it is stored (FORMAT.md, section 8)."""
+"""One file, folder or link of a snapshot, and how it is stored (FORMAT.md, section 10)."""
 
 from __future__ import annotations
 
