@@ -101,9 +101,8 @@ def test_a_tree_is_backed_up_and_restored(vault):
     make_tree()
     made = vault.backup("t", labels=Labels(host="here", tags=("one", "two")))
     assert vault.errors == []
-    assert made.counts.bytes == sum(
-        p.stat().st_size for p in Path("t").rglob("*") if p.is_file() and not p.is_symlink()
-    )
+    files = [p for p in Path("t").rglob("*") if p.is_file() and not p.is_symlink()]
+    assert made.counts.bytes == sum(path.stat().st_size for path in files)
     assert made.counts.new_bytes < 8 * CHUNK_LEN
     with vault.open() as repository:
         (found,) = repository.snapshots
@@ -175,23 +174,16 @@ def test_the_repository_is_not_backed_up_into_itself(vault):
 
 def test_a_stream_is_stored(vault):
     content = random.Random(2).randbytes(3 * CHUNK_LEN + 1)
-    reading, writing = os.pipe()
-    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=writing)
-    os.close(writing)
     write("source", content)
-    child2 = subprocess.Popen(["cat", "source"], stdout=child.stdin)
-    child.stdin.close()
-    try:
-        with vault.open() as repository:
-            backup(
-                repository,
-                Selection(stream=reading, stream_name="dump"),
-                reports=BackupReports(pytest.fail, pytest.fail),
-            )
-    finally:
-        os.close(reading)
-        child.wait()
-        child2.wait()
+    with (
+        subprocess.Popen(["cat", "source"], stdout=subprocess.PIPE) as child,
+        vault.open() as opened,
+    ):
+        backup(
+            opened,
+            Selection(stream=child.stdout.fileno(), stream_name="dump"),
+            reports=BackupReports(pytest.fail, pytest.fail),
+        )
     vault.restore("dump")
     assert Path("out/dump").read_bytes() == content
 

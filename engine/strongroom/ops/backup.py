@@ -8,7 +8,8 @@ import pwd
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom.errors import DamagedError, SourceError
@@ -73,20 +74,21 @@ def backup(
         previous = None
         if parent is not None and not selection.force_read:
             previous = _previous(repository, parent, stack, reports.note)
-        if dry_run:
-            return BackupResult(None, _look(repository, selection, previous, reports, watch))
-        session = stack.enter_context(repository.begin_session(effort=effort, watch=watch))
-        manifest = stack.enter_context(session.new_manifest())
-        counts = record_tree(
+        record = partial(
+            record_tree,
             selection,
             previous=previous,
-            chunks=repository.index,
-            sink=session.write,
-            manifest=manifest,
             report=reports.error,
             own=_own_folders(repository),
             watch=watch,
         )
+        if dry_run:
+            return BackupResult(
+                None, record(chunks=repository.index, sink=None, manifest=_Nowhere())
+            )
+        session = stack.enter_context(repository.begin_session(effort=effort, watch=watch))
+        manifest = stack.enter_context(session.new_manifest())
+        counts = record(chunks=repository.index, sink=session.write, manifest=manifest)
         segment = manifest.finish()
         snapshot = Snapshot(
             id=segment.id,
@@ -96,11 +98,7 @@ def backup(
             user=_user(),
             tags=labels.tags,
             paths=paths,
-            entries=counts.entries,
-            files=counts.files,
-            bytes=counts.bytes,
-            new_bytes=counts.new_bytes,
-            errors=counts.errors,
+            **asdict(counts),
         )
         repository.commit(session, snapshot, segment, watch=Watch(cancel=watch.cancel))
     return BackupResult(snapshot, counts)
@@ -121,25 +119,6 @@ class _Nowhere:
 
     def write(self, _: bytes, /) -> None:
         pass
-
-
-def _look(
-    repository: OpenRepository,
-    selection: Selection,
-    previous: Previous | None,
-    reports: BackupReports,
-    watch: Watch,
-) -> Counts:
-    return record_tree(
-        selection,
-        previous=previous,
-        chunks=repository.index,
-        sink=None,
-        manifest=_Nowhere(),
-        report=reports.error,
-        own=_own_folders(repository),
-        watch=watch,
-    )
 
 
 def _previous(
