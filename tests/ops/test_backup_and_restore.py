@@ -278,3 +278,37 @@ def test_any_tree_survives_being_changed(tmp_path_factory, one, other):
     assert vault.errors == []
     assert picture("first/t") == before
     assert picture("last/t") == picture("t")
+
+
+@pytest.mark.parametrize(("length", "depth"), [(1, 250), (200, 22), (200, 60)])
+def test_paths_longer_than_the_system_takes(vault, length, depth):
+    name = "d" * length
+    fd = os.open(".", os.O_RDONLY)
+    try:
+        for _ in range(depth):
+            os.mkdir(name, dir_fd=fd)
+            deeper = os.open(name, os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            fd = deeper
+        with os.fdopen(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=fd), "wb") as file:
+            file.write(b"down here")
+        os.link("file", "name", src_dir_fd=fd, dst_dir_fd=fd)
+        os.symlink("file", "link", dir_fd=fd)
+        vault.backup(name)
+        assert vault.errors == []
+        vault.restore()
+        assert vault.errors == []
+        again = os.open("out", os.O_RDONLY)
+        for _ in range(depth):
+            deeper = os.open(name, os.O_RDONLY, dir_fd=again)
+            os.close(again)
+            again = deeper
+        with os.fdopen(os.open("file", os.O_RDONLY, dir_fd=again), "rb") as file:
+            assert file.read() == b"down here"
+        assert os.stat("name", dir_fd=again).st_nlink == 2
+        assert os.readlink("link", dir_fd=again) == "file"
+        os.close(again)
+        assert vault.backup(name).counts.new_bytes == 0
+    finally:
+        os.close(fd)
+        subprocess.run(["rm", "-rf", name, "out"], check=True)
