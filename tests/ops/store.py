@@ -20,14 +20,14 @@ RESULT = np.dtype(
 OK, NOT_A_FILE, EIO, CHANGED, NOT_FOUND = 0, 2, 4, 13, 14
 
 
-class Fetching:
-    """Fetches when it is waited for."""
+class Later:
+    """Works when it is waited for."""
 
     def __init__(self, fetch) -> None:
         self._fetch = fetch
 
-    def watch(self, _) -> None:
-        self._fetch()
+    def watch(self, _):
+        return self._fetch()
 
     def close(self) -> None:
         pass
@@ -49,7 +49,10 @@ class ChunkStore:
     def find(self, ids):
         return np.array([one.tobytes() in self.chunks for one in ids], bool)
 
-    def files(self, paths: Sequence[bytes], *, watch=UNWATCHED):
+    def start_files(self, paths: Sequence[bytes]):
+        return Later(lambda: self.files(paths))
+
+    def files(self, paths: Sequence[bytes]):
         self.before_reading()
         ids: list[bytes] = []
         results = np.zeros(len(paths), RESULT)
@@ -101,7 +104,7 @@ class ChunkStore:
     # What a restore uses.
 
     def start(self, wants, fds):
-        return Fetching(lambda: self.fetch(wants, fds))
+        return Later(lambda: self.fetch(wants, fds))
 
     def fetch(self, wants, fds, *, watch=UNWATCHED) -> None:
         for want in wants:

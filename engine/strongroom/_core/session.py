@@ -93,6 +93,23 @@ def _free_session(holder: Any, index: ChunkIndex, fd: int) -> None:
     os.close(fd)
 
 
+class FilesJob:
+    """Files that are being taken in. Close it whatever happens, and before the session."""
+
+    def __init__(self, job: Job, results: NDArray[np.void]) -> None:
+        self._job = job
+        self._results = results
+
+    def watch(self, watch: Watch = UNWATCHED) -> tuple[NDArray[np.void], Ids]:
+        """Wait for the end; see WriteSession.files."""
+        self._job.watch(watch)
+        return self._results, np.frombuffer(self._job.ids(), np.uint8).reshape(-1, CHUNK_ID_LEN)
+
+    def close(self) -> None:
+        """Stop it if it still runs. More than once is fine."""
+        self._job.close()
+
+
 class WriteSession:
     """Chunks that the index does not know, gathered in segments in a folder.
 
@@ -148,6 +165,11 @@ class WriteSession:
         Returns a FILE_RESULT for each path, and the ids of all their chunks, (k, 32). Raises
         TargetError, CancelledError.
         """
+        with closing(self.start_files(paths, dir_fd=dir_fd)) as job:
+            return job.watch(watch)
+
+    def start_files(self, paths: Sequence[bytes], *, dir_fd: int = WORKING_FOLDER) -> FilesJob:
+        """Begin to do that; the caller watches the job and closes it."""
         results = np.zeros(len(paths), FILE_RESULT)
         joined = b"".join(path + b"\0" for path in paths)
         keep = ExitStack()
@@ -155,15 +177,14 @@ class WriteSession:
         rows = keep.enter_context(
             ffi.from_buffer("srm_file_result[]", results, require_writable=True)
         )
-        ids = self._run(
-            "reading files",
+        job = Job(
             lambda out: lib.srm_session_files_start(
                 self._open(), dir_fd, names, len(joined), len(paths), rows, out
             ),
-            keep,
-            watch,
+            doing="reading files",
+            keep=keep,
         )
-        return results, ids
+        return FilesJob(job, results)
 
     def stream(self, source: Endpoint, *, watch: Watch = UNWATCHED) -> tuple[np.void, Ids]:
         """Take in all of a descriptor or of memory.

@@ -72,7 +72,7 @@ class ManifestWriter:
 
     def finish(self) -> None:
         """The last item. The target stays open."""
-        self._waiting.append(END.pack(END_HEAD, self.entries, self.files, self.bytes))
+        self._waiting.append(END.pack(END_HEAD, self.entries, self.files, self.bytes % 2**64))
         self._flush()
 
     def _flush(self) -> None:

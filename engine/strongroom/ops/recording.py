@@ -19,13 +19,21 @@ from strongroom.ops.gather import Batch, Fresh, LinkKey
 from strongroom.ops.record import ReadFile, Recorder
 
 
+class Reading(Protocol):
+    """Files that are being read. Close it whatever happens."""
+
+    def watch(self, watch: Watch, /) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+        """At their end a FILE_RESULT for each, and the ids of all chunks, (n, 32)."""
+
+    def close(self) -> None:
+        """Stop if they still are."""
+
+
 class ChunkSink(Protocol):
     """What takes in the contents of files and gives ids of chunks: a WriteSession."""
 
-    def files(
-        self, paths: Sequence[bytes], *, watch: Watch = UNWATCHED
-    ) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
-        """A FILE_RESULT for each path, and the ids of all chunks, (n, 32)."""
+    def start_files(self, paths: Sequence[bytes], /) -> Reading:
+        """Begin to read them; one call at a time."""
 
     def stream(
         self, source: Endpoint, *, watch: Watch = UNWATCHED
@@ -34,7 +42,7 @@ class ChunkSink(Protocol):
 
 
 class Recording:
-    """Takes batches in order. Counts as it goes."""
+    """Takes batches in order. Counts as it goes. Finish it, and close it whatever happens."""
 
     def __init__(
         self,
@@ -51,6 +59,7 @@ class Recording:
         self._recorder = recorder
         self._report = report
         self._watch = watch
+        self._running: tuple[Batch, Reading | None] | None = None
         self._links: dict[LinkKey, tuple[ReadFile, bytes]] = {}
         self.done_bytes = 0
         """Sizes of files that were read or taken over."""
@@ -59,25 +68,59 @@ class Recording:
         self.errors = 0
 
     def take(self, batch: Batch) -> None:
-        """Read what is to be read, and write down all. Raises what fails the whole backup."""
+        """Begin to read what is to be read, and write down the batch before meanwhile. Raises what
+        fails the whole backup."""
+        before = self._end_reading()
+        reading = None
+        if batch.paths and self._sink is not None:
+            reading = self._sink.start_files(batch.paths)
+        self._running = batch, reading
+        if before is not None:
+            self._write_down(*before)
+
+    def finish(self) -> None:
+        """Write down the last batch."""
+        before = self._end_reading()
+        if before is not None:
+            self._write_down(*before)
+
+    def close(self) -> None:
+        """Stop reading. More than once is fine."""
+        running, self._running = self._running, None
+        if running is not None and running[1] is not None:
+            running[1].close()
+
+    def _end_reading(self) -> tuple[Batch, list[ReadFile], bytes] | None:
+        """The batch that was taken last, and what was read for it."""
+        if self._running is None:
+            return None
+        batch, reading = self._running
+        if reading is None:
+            self._running = None
+            return batch, [], b""
+        results, ids = reading.watch(self._from_here())
+        self.close()
+        self.done_bytes += batch.bytes
+        self.new_bytes += int(results["new_len"].sum(dtype=np.uint64))
+        rows = map(ReadFile._make, results[list(ReadFile._fields)].tolist())
+        return batch, list(rows), ids.tobytes()
+
+    def _write_down(self, batch: Batch, reads: list[ReadFile], ids: bytes) -> None:
         for error in batch.errors:
             self._fail(error)
-        reads, ids = iter(()), b""
-        if batch.paths and self._sink is not None:
-            results, found = self._sink.files(batch.paths, watch=self._from_here())
-            reads, ids = iter(results[list(ReadFile._fields)].tolist()), found.tobytes()
-        put = self._manifest.put
+        rows, put = iter(reads), self._manifest.put
         for slot in batch.slots:
             if not isinstance(slot, Fresh):
                 put(*slot)
             elif self._sink is None:
                 put(slot.path, FILE, slot.size, b"")
             elif slot.read:
-                self._record(slot, ReadFile._make(next(reads)), ids)
+                self._record(slot, next(rows), ids)
             else:
                 self._record_again(slot)
-        self.done_bytes += batch.kept_bytes + batch.bytes
+        self.done_bytes += batch.kept_bytes
         if self._sink is None:
+            self.done_bytes += batch.bytes
             self.new_bytes += batch.bytes
         if self._watch.progress is not None:
             self._watch.progress(self.done_bytes, self.new_bytes)
@@ -106,7 +149,6 @@ class Recording:
             return
         start = read.first_id * ID_LEN
         own = ids[start : start + read.id_count * ID_LEN]
-        self.new_bytes += read.new_len
         self._manifest.add(self._recorder.of_file(file.path, read, file.xattrs), own)
         if file.link is not None:
             self._links[file.link] = read, own

@@ -113,9 +113,11 @@ def record_tree(
             recorder=recorder,
             changed=_changed(selection, previous),
         )
-        with closing(Ahead(_batches(selection, gatherer, own), cancel=watch.cancel)) as batches:
+        drawn = _batches(selection, gatherer, own)
+        with closing(recording), closing(Ahead(drawn, cancel=watch.cancel)) as batches:
             for batch in batches:
                 recording.take(batch)
+            recording.finish()
         if not writer.entries and recording.errors:
             raise SourceError("backing up: nothing of what was named could be read")
     writer.finish()
