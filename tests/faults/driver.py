@@ -31,7 +31,9 @@ def back_up(order: dict[str, Any]) -> dict[str, Any]:
 def restore(order: dict[str, Any]) -> dict[str, Any]:
     errors: list[StrongroomError] = []
     target, overwrite = Path(order["target"]), Overwrite(order["overwrite"])
-    counts = Library(Path(order["base"])).restore(None, target, overwrite=overwrite, errors=errors)
+    library = Library(Path(order["base"]))
+    snapshot = next((s for s in library.snapshots() if s.id.hex() == order["snapshot"]), None)
+    counts = library.restore(snapshot, target, overwrite=overwrite, errors=errors)
     return {"kept": counts.kept, "errors": [str(error) for error in errors]}
 
 

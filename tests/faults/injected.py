@@ -91,9 +91,17 @@ class Driver:
         return self._run(fault, do="back_up", base=base)
 
     def restore(
-        self, base: Path, target: Path, fault: Fault | None = None, overwrite: str = "refuse"
+        self,
+        base: Path,
+        target: Path,
+        fault: Fault | None = None,
+        overwrite: str = "refuse",
+        *,
+        snapshot: str = "",
     ) -> Outcome:
-        return self._run(fault, do="restore", base=base, target=target, overwrite=overwrite)
+        """snapshot: the newest if empty."""
+        order = {"base": base, "target": target, "overwrite": overwrite, "snapshot": snapshot}
+        return self._run(fault, do="restore", **order)
 
     def verify(self, base: Path) -> Outcome:
         return self._run(None, do="verify", base=base)

@@ -53,7 +53,7 @@ class Library:
 
     base: Path
     key: Credential = field(default_factory=lambda: ROOT, repr=False)
-    threads: int = 1
+    threads: int | None = 1
 
     @property
     def folder(self) -> Path:

@@ -8,7 +8,8 @@ import pwd
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom.errors import CancelledError, DamagedError, SourceError
@@ -73,24 +74,32 @@ def backup(
         previous = None
         if parent is not None and not selection.force_read:
             previous = _previous(repository, parent, stack, reports.note)
-        if dry_run:
-            return BackupResult(None, _look(repository, selection, previous, reports, watch))
-        session = stack.enter_context(repository.begin_session(effort=effort, watch=watch))
-        manifest = stack.enter_context(session.new_manifest())
-        counts = record_tree(
+        record = partial(
+            record_tree,
             selection,
             previous=previous,
-            chunks=repository.index,
-            sink=session.write,
-            manifest=manifest,
             report=reports.error,
             own=_own_folders(repository),
             watch=watch,
         )
-        if watch.cancel is not None and watch.cancel.is_set():
-            raise CancelledError("backing up: cancelled")
+        if dry_run:
+            return BackupResult(
+                None, record(chunks=repository.index, sink=None, manifest=_Nowhere())
+            )
+        session = stack.enter_context(repository.begin_session(effort=effort, watch=watch))
+        manifest = stack.enter_context(session.new_manifest())
+        counts = record(chunks=repository.index, sink=session.write, manifest=manifest)
         segment = manifest.finish()
-        snapshot = _snapshot(segment, labels, paths, counts, begun=begun)
+        snapshot = Snapshot(
+            id=segment.id,
+            root=segment.root,
+            time=begun,
+            host=host,
+            user=_user(),
+            tags=labels.tags,
+            paths=paths,
+            **asdict(counts),
+        )
         repository.commit(session, snapshot, segment, watch=Watch(cancel=watch.cancel))
     return BackupResult(snapshot, counts)
 
@@ -141,25 +150,6 @@ class _Nowhere:
 
     def write(self, _: bytes, /) -> None:
         pass
-
-
-def _look(
-    repository: OpenRepository,
-    selection: Selection,
-    previous: Previous | None,
-    reports: BackupReports,
-    watch: Watch,
-) -> Counts:
-    return record_tree(
-        selection,
-        previous=previous,
-        chunks=repository.index,
-        sink=None,
-        manifest=_Nowhere(),
-        report=reports.error,
-        own=_own_folders(repository),
-        watch=watch,
-    )
 
 
 def _previous(
