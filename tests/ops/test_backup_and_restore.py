@@ -101,9 +101,8 @@ def test_a_tree_is_backed_up_and_restored(vault):
     make_tree()
     made = vault.backup("t", labels=Labels(host="here", tags=("one", "two")))
     assert vault.errors == []
-    assert made.counts.bytes == sum(
-        p.stat().st_size for p in Path("t").rglob("*") if p.is_file() and not p.is_symlink()
-    )
+    files = [p for p in Path("t").rglob("*") if p.is_file() and not p.is_symlink()]
+    assert made.counts.bytes == sum(path.stat().st_size for path in files)
     assert made.counts.new_bytes < 8 * CHUNK_LEN
     with vault.open() as repository:
         (found,) = repository.snapshots
@@ -175,23 +174,16 @@ def test_the_repository_is_not_backed_up_into_itself(vault):
 
 def test_a_stream_is_stored(vault):
     content = random.Random(2).randbytes(3 * CHUNK_LEN + 1)
-    reading, writing = os.pipe()
-    child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=writing)
-    os.close(writing)
     write("source", content)
-    child2 = subprocess.Popen(["cat", "source"], stdout=child.stdin)
-    child.stdin.close()
-    try:
-        with vault.open() as repository:
-            backup(
-                repository,
-                Selection(stream=reading, stream_name="dump"),
-                reports=BackupReports(pytest.fail, pytest.fail),
-            )
-    finally:
-        os.close(reading)
-        child.wait()
-        child2.wait()
+    with (
+        subprocess.Popen(["cat", "source"], stdout=subprocess.PIPE) as child,
+        vault.open() as opened,
+    ):
+        backup(
+            opened,
+            Selection(stream=child.stdout.fileno(), stream_name="dump"),
+            reports=BackupReports(pytest.fail, pytest.fail),
+        )
     vault.restore("dump")
     assert Path("out/dump").read_bytes() == content
 
@@ -286,3 +278,37 @@ def test_any_tree_survives_being_changed(tmp_path_factory, one, other):
     assert vault.errors == []
     assert picture("first/t") == before
     assert picture("last/t") == picture("t")
+
+
+@pytest.mark.parametrize(("length", "depth"), [(1, 250), (200, 22), (200, 60)])
+def test_paths_longer_than_the_system_takes(vault, length, depth):
+    name = "d" * length
+    fd = os.open(".", os.O_RDONLY)
+    try:
+        for _ in range(depth):
+            os.mkdir(name, dir_fd=fd)
+            deeper = os.open(name, os.O_RDONLY, dir_fd=fd)
+            os.close(fd)
+            fd = deeper
+        with os.fdopen(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=fd), "wb") as file:
+            file.write(b"down here")
+        os.link("file", "name", src_dir_fd=fd, dst_dir_fd=fd)
+        os.symlink("file", "link", dir_fd=fd)
+        vault.backup(name)
+        assert vault.errors == []
+        vault.restore()
+        assert vault.errors == []
+        again = os.open("out", os.O_RDONLY)
+        for _ in range(depth):
+            deeper = os.open(name, os.O_RDONLY, dir_fd=again)
+            os.close(again)
+            again = deeper
+        with os.fdopen(os.open("file", os.O_RDONLY, dir_fd=again), "rb") as file:
+            assert file.read() == b"down here"
+        assert os.stat("name", dir_fd=again).st_nlink == 2
+        assert os.readlink("link", dir_fd=again) == "file"
+        os.close(again)
+        assert vault.backup(name).counts.new_bytes == 0
+    finally:
+        os.close(fd)
+        subprocess.run(["rm", "-rf", name, "out"], check=True)

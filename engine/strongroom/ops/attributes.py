@@ -22,8 +22,7 @@ class Attributes:
         """numeric_owners: by number even if this system knows the name."""
         self._uid = os.geteuid()
         self._numeric = numeric_owners
-        self._users: dict[tuple[bytes, int], int] = {}
-        self._groups: dict[tuple[bytes, int], int] = {}
+        self._owners: dict[tuple[int, int, bytes, bytes], tuple[int, int]] = {}
 
     def set(self, at: int | bytes, entry: Entry) -> OSError | None:
         """at: a descriptor, or the path of a link. Does all it can; returns what failed first."""
@@ -31,7 +30,7 @@ class Attributes:
         failed: OSError | None = None
         try:
             if self._uid == 0:
-                os.chown(at, self._owner(entry), self._group(entry), follow_symlinks=not link)
+                os.chown(at, *self._owners_of(entry), follow_symlinks=not link)
         except OSError as error:
             failed = error
         try:
@@ -57,20 +56,17 @@ class Attributes:
         kept = safe if self._uid == 0 else entry.uid == self._uid and entry.gid == os.getegid()
         return entry.mode if kept else entry.mode & ~_SET_ID
 
-    def _owner(self, entry: Entry) -> int:
-        key = entry.user, entry.uid
-        if key not in self._users:
-            self._users[key] = entry.uid
+    def _owners_of(self, entry: Entry) -> tuple[int, int]:
+        """The numbers of user and group here."""
+        key = entry.uid, entry.gid, entry.user, entry.group
+        found = self._owners.get(key)
+        if found is None:
+            uid, gid = entry.uid, entry.gid
             if entry.user and not self._numeric:
                 with contextlib.suppress(KeyError):
-                    self._users[key] = pwd.getpwnam(os.fsdecode(entry.user)).pw_uid
-        return self._users[key]
-
-    def _group(self, entry: Entry) -> int:
-        key = entry.group, entry.gid
-        if key not in self._groups:
-            self._groups[key] = entry.gid
+                    uid = pwd.getpwnam(os.fsdecode(entry.user)).pw_uid
             if entry.group and not self._numeric:
                 with contextlib.suppress(KeyError):
-                    self._groups[key] = grp.getgrnam(os.fsdecode(entry.group)).gr_gid
-        return self._groups[key]
+                    gid = grp.getgrnam(os.fsdecode(entry.group)).gr_gid
+            found = self._owners[key] = uid, gid
+        return found

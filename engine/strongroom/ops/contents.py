@@ -6,6 +6,7 @@ While the core fetches a batch, the next one is made ready.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
@@ -50,8 +51,6 @@ class Pending:
     """A file whose contents are being fetched."""
 
     entry: Entry
-    shown: str
-    """What to call it."""
     landing: Landing
     replace: bool
     link: LinkKey | None = None
@@ -189,6 +188,6 @@ def _wants(pieces: list[_Piece], files: list[Pending]) -> NDArray[np.void]:
 def _blame(file: Pending, bad: np.void) -> None:
     """Remember why a file cannot be had. Raises TargetError if no file can be."""
     if file.error is None:
-        file.error = want_error(bad, doing=f"restoring {file.shown}")
+        file.error = want_error(bad, doing=f"restoring {os.fsdecode(file.entry.path)}")
     if isinstance(file.error, TargetError) and int(bad["os_error"]) in _FULL:
         raise file.error

@@ -24,14 +24,14 @@ def temporary_name() -> bytes:
 class Landing:
     """A file that is being written. End it with land or abandon."""
 
-    __slots__ = ("_folders", "_named", "_path", "fd")
+    __slots__ = ("_folders", "_name", "_named", "_parent", "fd")
 
     def __init__(self, folders: Folders, path: bytes) -> None:
         """Raises OSError."""
         self._folders = folders
-        self._path = path
+        self._parent, self._name = split(path)
         self._named: bytes | None = None
-        folder = folders.open(split(path)[0])
+        folder = folders.open(self._parent)
         try:
             self.fd = os.open(b".", _NAMELESS, 0o600, dir_fd=folder)
         except OSError as error:
@@ -42,8 +42,7 @@ class Landing:
 
     def land(self, *, replace: bool) -> None:
         """Give it its name and close it. Raises FileExistsError unless replace, OSError."""
-        parent, name = split(self._path)
-        folder = self._folders.open(parent)
+        folder, name = self._folders.open(self._parent), self._name
         try:
             if replace:
                 os.fsync(self.fd)  # before what it replaces is gone
@@ -61,7 +60,7 @@ class Landing:
         """Close it; what has no name is gone then. More than once is fine."""
         if self._named is not None:
             with contextlib.suppress(OSError):
-                folder = self._folders.open(split(self._path)[0])
+                folder = self._folders.open(self._parent)
                 os.unlink(self._named, dir_fd=folder)
             self._named = None
         if self.fd >= 0:

@@ -26,13 +26,26 @@ def make_node(
     with _named(folder, final, replace=replace) as name:
         if entry.type == SYMLINK:
             os.symlink(entry.target, name, dir_fd=folder)
-            return attributes.set(b"/proc/self/fd/%d/%b" % (folder, name), entry)
-        os.mknod(name, _KINDS[entry.type] | 0o600, entry.rdev, dir_fd=folder)
-        fd = os.open(name, _LOOK, dir_fd=folder)
-        try:
-            return attributes.set(b"/proc/self/fd/%d" % fd, entry)
-        finally:
-            os.close(fd)
+        else:
+            os.mknod(name, _KINDS[entry.type] | 0o600, entry.rdev, dir_fd=folder)
+        return _set(folder, name, entry, attributes)
+
+
+def finish_node(folders: Folders, entry: Entry, attributes: Attributes) -> OSError | None:
+    """Attributes of one that is there, perhaps from a restore that was killed before it set them.
+    What of them failed. Raises OSError."""
+    parent, name = split(entry.path)
+    return _set(folders.open(parent), name, entry, attributes)
+
+
+def _set(folder: int, name: bytes, entry: Entry, attributes: Attributes) -> OSError | None:
+    if entry.type == SYMLINK:
+        return attributes.set(b"/proc/self/fd/%d/%b" % (folder, name), entry)
+    fd = os.open(name, _LOOK, dir_fd=folder)
+    try:
+        return attributes.set(b"/proc/self/fd/%d" % fd, entry)
+    finally:
+        os.close(fd)
 
 
 def link_again(folders: Folders, first: bytes, path: bytes, *, replace: bool) -> None:

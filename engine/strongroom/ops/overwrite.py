@@ -28,6 +28,7 @@ class Verdict(Enum):
     NEW = "nothing is in the way"
     REPLACE = "what is there goes"
     KEEP = "what is there stays"
+    FINISH = "what is there stays, and gets its attributes"
     REFUSE = "what is there stays, and that is an error"
 
 

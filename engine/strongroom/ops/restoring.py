@@ -15,7 +15,7 @@ from strongroom.ops.attributes import Attributes
 from strongroom.ops.contents import ChunkSource, Contents, LinkKey, Pending
 from strongroom.ops.folders import Folders, split
 from strongroom.ops.landing import Landing
-from strongroom.ops.nodes import link_again, make_node
+from strongroom.ops.nodes import finish_node, link_again, make_node
 from strongroom.ops.overwrite import Overwrite, Verdict, is_same, judge
 
 _WAITING_MAX: Final = 4096
@@ -227,6 +227,8 @@ class Restorer:
             self.counts.kept += 1
             if link is not None and same:
                 self._linked.setdefault(link, entry.path)
+            if same and entry.type != FILE:
+                return Verdict.FINISH
         return verdict
 
     def _write(
@@ -239,7 +241,7 @@ class Restorer:
         except BaseException:
             landing.abandon()
             raise
-        self._contents.add(Pending(entry, _shown(entry), landing, replace, link), ids)
+        self._contents.add(Pending(entry, landing, replace, link), ids)
 
     def _land(self, file: Pending) -> None:
         """Its contents are there, or cannot be had."""
@@ -296,10 +298,14 @@ class Restorer:
             self._skip(entry, "a device")
             return
         verdict = self._judge(entry)
-        if verdict is not Verdict.KEEP and not self._options.dry_run:
+        if self._options.dry_run or verdict is Verdict.KEEP:
+            return
+        if verdict is Verdict.FINISH:
+            failed = finish_node(self._folders, entry, self._attributes)
+        else:
             replace = verdict is Verdict.REPLACE
             failed = make_node(self._folders, entry, self._attributes, replace=replace)
-            self._note_attributes(entry, failed)
+        self._note_attributes(entry, failed)
 
     # Ends
 

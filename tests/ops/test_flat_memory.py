@@ -1,0 +1,143 @@
+"""Memory does not grow with the number of files."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import closing
+
+import numpy as np
+
+from strongroom._core import Watch
+from strongroom._core.session import FILE_RESULT
+from strongroom.manifest.entry import FOLDER, Entry, encode
+from strongroom.manifest.merge import Earlier
+from strongroom.manifest.reader import ManifestReader
+from strongroom.manifest.writer import END, END_HEAD, START, ManifestWriter
+from strongroom.ops.gather import Changed, Gatherer
+from strongroom.ops.record import Recorder
+from strongroom.ops.recording import Recording
+from strongroom.ops.restore_tree import restore_tree
+from strongroom.ops.restoring import Reports, RestoreOptions
+
+MIB = 1 << 20
+
+
+class Forgetful:
+    """Takes files in and chunks out, and keeps nothing."""
+
+    def find(self, ids):
+        return np.ones(len(ids), bool)
+
+    def start_files(self, paths):
+        results = np.zeros(len(paths), FILE_RESULT)
+        results["id_count"], results["size"] = 1, 9
+        results["first_id"] = np.arange(len(paths))
+        ids = np.zeros((len(paths), 32), np.uint8)
+
+        class Reading:
+            def watch(self, _):
+                return results, ids
+
+            def close(self):
+                pass
+
+        return Reading()
+
+    def write(self, data):
+        pass
+
+
+def found(count: int) -> Iterator[tuple]:
+    """As many files in a thousand folders."""
+    status = os.lstat(__file__)
+    folder = os.lstat(os.path.dirname(__file__))  # noqa: PTH120
+    for number in range(count):
+        top = b"%04d" % (number // 1000)
+        if number % 1000 == 0:
+            yield top, b"", b".", folder
+        yield b"%b/%03d" % (top, number % 1000), b"", b".", status
+
+
+def peak_of(work) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def record(count: int) -> None:
+    store = Forgetful()
+    writer = ManifestWriter(store)
+    recorder = Recorder()
+    gatherer = Gatherer(earlier=Earlier(None), chunks=store, recorder=recorder, changed=Changed())
+    recording = Recording(
+        sink=store, manifest=writer, recorder=recorder, report=print, watch=Watch()
+    )
+    for batch in gatherer.batches(found(count)):
+        recording.take(batch)
+    recording.finish()
+    assert writer.files == count
+
+
+def test_a_backup_of_many_files():
+    assert peak_of(lambda: record(60_000)) < 14 * MIB
+
+
+class Made:
+    """A manifest that is made as it is read: many folders."""
+
+    def __init__(self, count: int) -> None:
+        self._pieces = self._make(count)
+        self._rest = b""
+
+    def _make(self, count: int) -> Iterator[bytes]:
+        yield START
+        for number in range(count):
+            yield encode(Entry(b"%08d" % number, FOLDER, 0o755, 0, 0, 0, 0, 0, 0, 1))
+        yield END.pack(END_HEAD, count, 0, 0)
+
+    def read(self, size: int) -> bytes:
+        pieces, have = [self._rest], len(self._rest)
+        while have < size and (piece := next(self._pieces, b"")):
+            pieces.append(piece)
+            have += len(piece)
+        joined = b"".join(pieces)
+        self._rest = joined[size:]
+        return joined[:size]
+
+    def close(self) -> None:
+        pass
+
+
+def restore(count: int) -> None:
+    counts = restore_tree(
+        lambda: closing(Made(count)),
+        "/nowhere/at/all",
+        chunks=Forgetful(),
+        reports=Reports(print, print),
+        options=RestoreOptions(dry_run=True),
+    )
+    assert counts.entries == count
+
+
+def test_a_restore_of_many_folders():
+    assert peak_of(lambda: restore(60_000)) < 8 * MIB
+
+
+def test_a_merge_with_many_entries():
+    def merge(count: int) -> None:
+        earlier = Earlier(Made(count))
+        for number in range(0, count, 3):
+            assert earlier.find(b"%08d" % number) is not None
+
+    assert peak_of(lambda: merge(60_000)) < 8 * MIB
+
+
+def test_what_these_tests_make_is_sound():
+    assert len(list(ManifestReader(Made(100), doing="testing"))) == 100
+    assert stat.S_ISREG(next(s for p, _, _, s in found(1) if b"/" in p).st_mode)
