@@ -65,6 +65,20 @@ class Compiler:
         return target
 
 
+def preloaded(source: Path) -> Path:
+    """A library made of one file, to be loaded before all others."""
+    path = require("gcc")
+    command = [path, *STRICT, "-O1", "-fPIC", "-shared", str(source)]
+    folder = BUILD / "ctests"
+    folder.mkdir(parents=True, exist_ok=True)
+    key = _digest(_version(path), *command, source.read_text())
+    library = folder / f"{source.stem}-{key[:16]}.so"
+    with _locked(folder / "lock"):
+        if not library.exists():
+            _make(library, command)
+    return library
+
+
 def require(compiler: str) -> str:
     """Its path. Without it the test is skipped, but fails in CI."""
     path = shutil.which(compiler)

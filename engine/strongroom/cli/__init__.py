@@ -106,6 +106,8 @@ _cli.add_command(
 def main() -> None:
     """Run the command line and exit with its documented code."""
     _occupy_closed()
+    # numpy is used to look at arrays; the threads it starts for linear algebra only cost.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for number in (signal.SIGTERM, signal.SIGHUP):
         # What nohup ignores stays ignored.
         if signal.getsignal(number) == signal.SIG_DFL:

@@ -11,7 +11,7 @@ from strongroom._core import HEADER_LEN, TRAILER_LEN
 from strongroom.errors import DamagedError, ObjectMissingError, SourceError
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.opened import segment_name
-from strongroom.stores.local import LocalStore
+from strongroom.stores.local import NO_FILE, LocalStore
 
 _ROOT_LEN = 32
 
@@ -25,6 +25,8 @@ def open_segment(store: LocalStore, segment: SegmentRef, *, doing: str) -> Itera
     except (FileNotFoundError, NotADirectoryError):
         raise ObjectMissingError(f"{doing}: it is missing") from None
     except OSError as error:
+        if error.errno in NO_FILE:
+            raise DamagedError(f"{doing}: it is not a regular file") from None
         raise SourceError(f"{doing}: {error.strerror}") from None
     try:
         status = os.fstat(fd)

@@ -23,7 +23,7 @@ from strongroom.repository.entry import (
     make_entry,
 )
 from strongroom.repository.snapshots import Snapshot
-from strongroom.stores import Store
+from strongroom.stores import Store, UnsyncedError
 
 PREFIX: Final = "log/"
 
@@ -113,6 +113,8 @@ class Log:
         name = entry_name(seq)
         try:
             self._store.put(name, stored)
+        except UnsyncedError:
+            raise  # others see it already, but it cannot be promised
         except StrongroomError as error:
             # Whether it was there before or the answer was lost: what is there now decides.
             try:

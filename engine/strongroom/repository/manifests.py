@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from strongroom.keys.envelope import Session, open_envelopes
 from strongroom.keys.rootkey import RootKey
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.snapshots import Snapshot
+from strongroom.stores.local import NO_FILE
 
 if TYPE_CHECKING:
     from typing import Self
@@ -86,7 +88,7 @@ class ManifestSource:
         with ExitStack() as stack:
             fd = _open(path, doing=doing)
             stack.callback(os.close, fd)
-            header = _core.parse_header(os.pread(fd, _core.HEADER_LEN, 0), doing=doing)
+            header = _core.parse_header(_first_bytes(fd, doing=doing), doing=doing)
             if header.type != TYPE_MANIFEST or header.repo_id != repo_id:
                 raise DamagedError(f"{doing}: another segment is in its place")
             os.lseek(fd, _core.HEADER_LEN, os.SEEK_SET)
@@ -125,8 +127,25 @@ class ManifestSource:
 
 def _open(path: Path, *, doing: str) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise ObjectMissingError(f"{doing}: it is missing") from None
+    except OSError as error:
+        if error.errno in NO_FILE:
+            raise _no_file(doing) from None
+        raise SourceError(f"{doing}: {error.strerror}") from None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise _no_file(doing)
+    return fd
+
+
+def _no_file(doing: str) -> DamagedError:
+    return DamagedError(f"{doing}: it is not a regular file")
+
+
+def _first_bytes(fd: int, *, doing: str) -> bytes:
+    try:
+        return os.pread(fd, _core.HEADER_LEN, 0)
     except OSError as error:
         raise SourceError(f"{doing}: {error.strerror}") from None

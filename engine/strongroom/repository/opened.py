@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from strongroom._core import UNWATCHED, Watch
 from strongroom._core.index import ChunkIndex
 from strongroom._core.segments import Segments
-from strongroom.errors import ConflictError, StrongroomError
+from strongroom.errors import ConflictError, StrongroomError, TargetError
 from strongroom.keys.envelope import Credential
 from strongroom.repository import chunks
 from strongroom.repository.cache import cache_folder
@@ -26,6 +26,7 @@ from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool
 from strongroom.repository.unlock import unlock
+from strongroom.stores import UnsyncedError
 from strongroom.stores.local import LocalStore
 
 if TYPE_CHECKING:
@@ -185,9 +186,15 @@ class OpenRepository:
         """
         added = (*session.finish(watch=watch), manifest)
         folder = session.spool.folder
-        self.store.adopt([(folder / s.id.hex(), segment_name(s.id)) for s in added])
         private = Private(time.time_ns(), snapshot.host, session.id, snapshot)
-        entry = self.log.append(Draft(session.base, added, private))
+        try:
+            self.store.adopt([(folder / s.id.hex(), segment_name(s.id)) for s in added])
+            entry = self.log.append(Draft(session.base, added, private))
+        except UnsyncedError:
+            raise
+        except TargetError:
+            self._withdraw(added)
+            raise
         session.committed = True
         session.close()
         tables = self._open_tables()
@@ -212,6 +219,12 @@ class OpenRepository:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _withdraw(self, added: Iterable[SegmentRef]) -> None:
+        """Give back the room of segments that no log entry names."""
+        for segment in added:
+            with suppress(StrongroomError):
+                self.store.delete(segment_name(segment.id))
 
     def _ended(self, session: BackupSession) -> None:
         self._session = None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from strongroom.errors import UsageError
+from strongroom.errors import TargetError, UsageError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -17,6 +17,12 @@ OBJECT_MAX: Final = 2**44
 
 _NAME = re.compile(r"[0-9a-z]{1,64}(?:/[0-9a-z]{1,64}){0,3}", re.ASCII)
 _PREFIX = re.compile(r"(?:[0-9a-z]{1,64}/){0,3}", re.ASCII)
+
+
+class UnsyncedError(TargetError):
+    """An object is there, whole, but a crash may still lose it."""
+
+    default_hint = "it may be in the repository all the same: look again once the disk works"
 
 
 class Store(Protocol):
@@ -38,7 +44,7 @@ class Store(Protocol):
 
     def put(self, name: str, data: Buffer) -> None:
         """Make an object. Returns only once a crash cannot lose it, and no reader ever sees a
-        part of it. Raises ObjectExistsError and leaves what is there."""
+        part of it. Raises ObjectExistsError and leaves what is there; UnsyncedError."""
 
     def adopt(self, files: Sequence[tuple[Path, str]]) -> None:
         """Make objects out of local files that are whole and durable; the files are gone then.

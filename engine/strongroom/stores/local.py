@@ -18,7 +18,7 @@ from strongroom.errors import (
     SourceError,
     TargetError,
 )
-from strongroom.stores import OBJECT_MAX, check_name, check_prefix, is_part
+from strongroom.stores import OBJECT_MAX, UnsyncedError, check_name, check_prefix, is_part
 from strongroom.stores.nameless import NOT_HERE, link, open_nameless, sibling
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 # Not to hang on a pipe, and not to be sent elsewhere, by someone who can write to the folder.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+NO_FILE = (errno.ELOOP, errno.ENXIO)
+"""What opening says of links and sockets."""
+
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
@@ -68,7 +71,10 @@ class LocalStore:
                     link(nameless, path)
                 finally:
                     os.close(nameless)
+        try:
             _sync(path.parent)
+        except OSError as error:
+            raise UnsyncedError(f"writing {name}: {error.strerror}") from None
 
     def adopt(self, files: Sequence[tuple[Path, str]]) -> None:
         """See Store. The files lie on the same file system."""
@@ -88,7 +94,7 @@ class LocalStore:
         folder = self.folder / check_prefix(prefix)
         try:
             with os.scandir(folder) as entries:
-                found = [(entry.name, entry.is_dir()) for entry in entries if is_part(entry.name)]
+                found = [(entry.name, _is_folder(entry)) for entry in entries if is_part(entry.name)]
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -128,7 +134,7 @@ class LocalStore:
         except _NO_OBJECT:
             raise ObjectMissingError(f"reading {name}: it is missing") from None
         except OSError as error:
-            if error.errno in (errno.ELOOP, errno.ENXIO):
+            if error.errno in NO_FILE:
                 raise DamagedError(f"reading {name}: it is not a regular file") from None
             raise SourceError(f"reading {path}: {error.strerror}") from None
         try:
@@ -153,6 +159,13 @@ class LocalStore:
             with suppress(FileExistsError):
                 new.mkdir(mode=0o777 if self.folder != new else 0o700)
             _sync(new.parent)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 @contextmanager

@@ -1,0 +1,166 @@
+"""Killed at each step: nothing that was committed is lost, and the next run works."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from faults.conftest import change, fill
+from faults.injected import Driver, Fault, Step, spread, steps_of
+from faults.library import Library, Picture, assert_same, look
+from strongroom.manifest.entry import FILE, SYMLINK
+from strongroom.ops.overwrite import Overwrite
+from strongroom.repository.snapshots import Snapshot
+
+PARTS = range(2)
+
+
+def faults_of(steps: Sequence[Step], folder: Path) -> list[Fault]:
+    """Before each step, and in the middle of each writing one."""
+    faults = [Fault(folder, step.n) for step in steps]
+    return faults + [Fault(folder, s.n, "torn") for s in steps if s.kind == "write"]
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_killed_backup_loses_nothing(
+    faulty: Driver, library: Library, tmp_path: Path, part: int, first: bool
+) -> None:
+    fill(library.tree)
+    before: list[tuple[Snapshot, Picture]] = []
+    if not first:
+        before = [(library.back_up(), look(library.tree))]
+        change(library.tree)
+    now = look(library.tree)
+    trace = tmp_path / "trace"
+    counted = library.copy(tmp_path / "counted")
+    assert faulty.back_up(counted.base, Fault(counted.folder, trace=trace)).done
+    steps = spread(steps_of(trace), 44 if first else 30, seed=1)
+    for number, fault in enumerate(faults_of(steps, tmp_path)[part :: len(PARTS)]):
+        hurt = library.copy(tmp_path / f"{number}")
+        outcome = faulty.back_up(hurt.base, replace(fault, folder=hurt.folder))
+        assert outcome.killed, fault
+        check_after_kill(hurt, before, now)
+        shutil.rmtree(hurt.base)
+
+
+def check_after_kill(
+    hurt: Library, before: list[tuple[Snapshot, Picture]], now: Picture
+) -> None:
+    assert hurt.scrub() == []
+    found = hurt.snapshots()
+    assert found[: len(before)] == [snapshot for snapshot, _ in before]
+    for snapshot, picture in before:
+        assert_same(hurt.held(snapshot), picture)
+    for snapshot in found[len(before) :]:  # it was killed after the commit
+        assert_same(hurt.held(snapshot), now)
+    again = hurt.back_up()
+    assert_same(hurt.held(again), now)
+    assert hurt.leftovers() == []
+    assert hurt.scrub() == []
+
+
+def test_a_power_cut_at_any_step_loses_nothing(
+    faulty: Driver, library: Library, tmp_path: Path
+) -> None:
+    """What is committed was durable before: contents, then names, then the log, then its name."""
+    fill(library.tree)
+    trace = tmp_path / "trace"
+    assert faulty.back_up(library.base, Fault(library.folder, trace=trace)).done
+    steps = steps_of(trace)
+    (entry,) = [s.n for s in steps if s.kind == "link" and s.path.endswith("log/" + "0" * 15 + "1")]
+    last = {(s.kind, Path(s.path).name): s.n for s in steps}
+    first_sync = {s.path: s.n for s in reversed(steps) if s.kind == "fsync"}
+    moved = [s for s in steps if s.kind == "link" and "/segments/" in s.path]
+    assert len(moved) >= 3
+    for step in moved:
+        name = Path(step.path).name
+        assert last["write", name] < last["fsync", name] < step.n
+        syncs = [s.n for s in steps if s.kind == "fsync" and s.path == str(Path(step.path).parent)]
+        assert any(step.n < n < entry for n in syncs), step
+    for step in (s for s in steps if s.kind == "mkdir" and "/tmp" not in s.path):
+        above = [s.n for s in steps if s.kind == "fsync" and s.path == str(Path(step.path).parent)]
+        assert any(step.n < n for n in above), step
+    written = [s for s in steps if s.kind == "write" and "/log" in s.path]
+    assert max(s.n for s in written) < first_sync[written[-1].path] < entry
+    assert last["fsync", "log"] > entry
+
+
+def restored_steps(faulty: Driver, library: Library, base: Path, overwrite: str) -> list[Step]:
+    """Of a restore to what is at base, or to a new place."""
+    trace = base.with_name("trace")
+    outcome = faulty.restore(library.base, base, Fault(base, trace=trace), overwrite)
+    assert outcome.errors == []
+    return steps_of(trace)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_killed_restore_leaves_whole_files_and_can_be_finished(
+    faulty: Driver, library: Library, tmp_path: Path, part: int
+) -> None:
+    fill(library.tree)
+    library.back_up()
+    expected = look(library.tree)
+    steps = spread(restored_steps(faulty, library, tmp_path / "all", "refuse"), 56, seed=2)
+    for number, fault in enumerate(faults_of(steps, tmp_path)[part :: len(PARTS)]):
+        target = tmp_path / f"{number}"
+        target.parent.mkdir(exist_ok=True)
+        outcome = faulty.restore(library.base, target, replace(fault, folder=target))
+        assert outcome.killed, fault
+        tree = library.restored(target)
+        if tree.exists():
+            for path, seen in look(tree).items():
+                assert seen.type == expected[path].type
+                if seen.type == FILE:
+                    assert seen == expected[path], path
+        again = (Overwrite.NEVER, Overwrite.IF_NEWER, Overwrite.ALWAYS)[number % 3]
+        library.restore(None, target, overwrite=again)
+        found = look(tree)
+        if again is not Overwrite.ALWAYS:
+            # Nobody can make a link together with its time; one that is there is left as it is.
+            found |= {p: seen._replace(mtime_ns=expected[p].mtime_ns)
+                      for p, seen in found.items() if seen.type == SYMLINK}
+        assert_same(found, expected)
+        assert os.path.samefile(tree / "also 3", tree / "deep/er/3")
+        shutil.rmtree(target)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_killed_restore_leaves_old_files_or_new_ones(
+    faulty: Driver, library: Library, tmp_path: Path, part: int
+) -> None:
+    fill(library.tree)
+    library.back_up()
+    old, target = look(library.tree), tmp_path / "old"
+    library.restore(None, target)
+    change(library.tree)
+    library.back_up()
+    new = look(library.tree)
+    shutil.copytree(target, tmp_path / "counted", symlinks=True, ignore=special)
+    steps = restored_steps(faulty, library, tmp_path / "counted", "always")
+    steps = spread(steps, 24, seed=3)
+    for number, fault in enumerate(faults_of(steps, tmp_path)[part :: len(PARTS)]):
+        hurt = tmp_path / f"{number}"
+        shutil.copytree(target, hurt, symlinks=True, ignore=special)
+        outcome = faulty.restore(library.base, hurt, replace(fault, folder=hurt), "always")
+        assert outcome.killed, fault
+        tree = library.restored(hurt)
+        for path, seen in look(tree).items():
+            if seen.type == FILE and b".strongroom-" not in path:
+                assert seen.data in {p[path].data for p in (old, new) if path in p}, path
+        library.restore(None, hurt, overwrite=Overwrite.ALWAYS)
+        found = look(tree)
+        for path, seen in new.items():
+            assert found[path] == seen, path
+        left = found.keys() - new.keys() - old.keys()
+        assert all(b"/.strongroom-" in b"/" + path for path in left)
+        shutil.rmtree(hurt)
+
+
+def special(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if name == "pipe"]
