@@ -14,7 +14,6 @@ from functools import partial
 from strongroom._core import UNWATCHED, Watch
 from strongroom.errors import CancelledError, DamagedError, SourceError
 from strongroom.ops.tree import Counts, Previous, Selection, record_tree
-from strongroom.repository.entry import SegmentRef
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.session import Effort
 from strongroom.repository.snapshots import Snapshot
@@ -65,11 +64,11 @@ def backup(
     watch: progress tells bytes of files done and stored bytes added. Raises SourceError when
     nothing of what is selected is there, TargetError, CancelledError; nothing is committed then.
     """
-    begun, paths = time.time_ns(), _paths_of(selection)
-    labels = _complete(labels)
+    labels = Labels() if labels is None else labels
+    begun, host, paths = time.time_ns(), labels.host or platform.node(), _paths_of(selection)
+    _note_losses(repository, reports.note, watch)
     if parent is None:
-        parent = find_parent(repository.snapshots, labels.host or "", paths)
-    _note_lost_chunks(repository, reports.note, watch)
+        parent = find_parent(repository.snapshots, host, paths)
     with ExitStack() as stack:
         previous = None
         if parent is not None and not selection.force_read:
@@ -89,6 +88,7 @@ def backup(
         session = stack.enter_context(repository.begin_session(effort=effort, watch=watch))
         manifest = stack.enter_context(session.new_manifest())
         counts = record(chunks=repository.index, sink=session.write, manifest=manifest)
+        _check_wanted(watch)
         segment = manifest.finish()
         snapshot = Snapshot(
             id=segment.id,
@@ -114,35 +114,15 @@ def find_parent(
     return next(same, None) or next(alike, None)
 
 
-def _note_lost_chunks(
-    repository: OpenRepository, note: Callable[[str], None], watch: Watch
-) -> None:
+def _note_losses(repository: OpenRepository, note: Callable[[str], None], watch: Watch) -> None:
     for error in repository.load_index(watch=Watch(cancel=watch.cancel)).values():
         note(f"{error}; what it held and is found here is stored again")
 
 
-def _complete(labels: Labels | None) -> Labels:
-    labels = Labels() if labels is None else labels
-    return labels if labels.host is not None else replace(labels, host=platform.node())
-
-
-def _snapshot(
-    manifest: SegmentRef, labels: Labels, paths: tuple[bytes, ...], counts: Counts, *, begun: int
-) -> Snapshot:
-    return Snapshot(
-        id=manifest.id,
-        root=manifest.root,
-        time=begun,
-        host=labels.host or "",
-        user=_user(),
-        tags=labels.tags,
-        paths=paths,
-        entries=counts.entries,
-        files=counts.files,
-        bytes=counts.bytes,
-        new_bytes=counts.new_bytes,
-        errors=counts.errors,
-    )
+def _check_wanted(watch: Watch) -> None:
+    """What was cancelled is not committed, even if it was read to its end meanwhile."""
+    if watch.cancel is not None and watch.cancel.is_set():
+        raise CancelledError("backing up: cancelled")
 
 
 class _Nowhere:
