@@ -155,15 +155,12 @@ def pack_entry(entry: Entry) -> bytes:
         for name, value in entry.attributes.items()
     )
     parts = (entry.user, entry.group, entry.path, entry.target, attributes)
-    return (
-        manifest.FIELDS.pack(
-            *(entry.type, entry.flags, 0, entry.mode, entry.uid, entry.gid),
-            *(entry.mtime, entry.ctime, entry.ino, entry.dev, entry.nlink),
-            *(entry.size, entry.rdev),
-            *map(len, parts),
-        )
-        + b"".join(parts)
-    )
+    return manifest.FIELDS.pack(
+        *(entry.type, entry.flags, 0, entry.mode, entry.uid, entry.gid),
+        *(entry.mtime, entry.ctime, entry.ino, entry.dev, entry.nlink),
+        *(entry.size, entry.rdev),
+        *map(len, parts),
+    ) + b"".join(parts)
 
 
 def items_of(entries: Sequence[Entry]) -> list[bytes]:
@@ -185,8 +182,15 @@ def log_entry(
     lies: Lies,
 ) -> bytes:
     snapshot = {
-        **{"id": segments[1][0], "root": segments[1][1], "time": 1, "host": "h", "user": "u"},
-        **{"tags": [], "paths": [b"top"], "new_bytes": 0, "errors": 0},
+        "id": segments[1][0],
+        "root": segments[1][1],
+        "time": 1,
+        "host": "h",
+        "user": "u",
+        "tags": [],
+        "paths": [b"top"],
+        "new_bytes": 0,
+        "errors": 0,
         **dict(zip(("entries", "files", "bytes"), counts, strict=True)),
     }
     segments = lies.segments(segments)

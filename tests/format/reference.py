@@ -262,9 +262,7 @@ def frame_aad(kind: int, index: int, last: bool, stored_len: int) -> bytes:
     return struct.pack(">B B H I Q", kind, last, 0, stored_len, index)
 
 
-def open_frame(
-    keys: Keys, index: int, last: bool, stored: bytes, *, kind: int = STREAM
-) -> bytes:
+def open_frame(keys: Keys, index: int, last: bool, stored: bytes, *, kind: int = STREAM) -> bytes:
     aad = frame_aad(kind, index, last, len(stored))
     nonce = frame_nonce(keys, index, last)
     return gcm_open(keys.key, nonce, stored, aad, what=f"frame {index}")

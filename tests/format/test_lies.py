@@ -5,9 +5,7 @@ The product judges by opening the repository and verifying all of it, data inclu
 
 from __future__ import annotations
 
-import random
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,47 +13,14 @@ from typing import Any
 import cbor2
 import pytest
 
-from strongroom import Repository, RootKey, StrongroomError
+from strongroom import StrongroomError
 
 from . import forge_repository as forge
-from . import reference as ref
-from . import whole_reference as reference
 from .forge import Record, patch, random_id, remac
 from .forge_repository import item, lie
+from .judges import both, by_reference, opened, stored
 from .manifest_reference import ENTRY, IDS, Entry
-from .reference import CHUNK, Refused
-
-Objects = Mapping[str, bytes]
-
-
-def by_reference(objects: Objects) -> int:
-    try:
-        reference.read(objects, forge.ROOT_KEY)
-    except Refused as refusal:
-        return refusal.code
-    return 0
-
-
-def by_product(objects: Objects, folder: Path) -> int:
-    for name, content in objects.items():
-        path = folder / "repo" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    found: list[int] = []
-    key = RootKey(forge.ROOT_KEY)
-    try:
-        with Repository.open(folder / "repo", key=key, cache=folder / "cache") as repository:
-            repository.verify(data=True, on_damage=lambda f: found.append(f.error.exit_code))
-    except StrongroomError as error:
-        return error.exit_code
-    return found[0] if found else 0
-
-
-def both(objects: Objects, folder: Path) -> int:
-    """The code on which both agree."""
-    codes = (by_reference(objects), by_product(objects, folder))
-    assert codes[0] == codes[1], f"reference {codes[0]}, product {codes[1]}"
-    return codes[0]
+from .reference import CHUNK
 
 
 def entry(number: int, **change: Any) -> Callable[[list[Entry]], list[Entry]]:
@@ -113,7 +78,6 @@ def uneven_ids(items: list[bytes]) -> list[bytes]:
 
 
 WRONG_ID = random_id()
-FOREIGN = {"records": lambda all_: [*all_[:3], *all_[3:]], "data_plan": {"repo_id": b"x" * 32}}
 OTHER_SESSION = {"session_id": b"another 16 bytes"}
 SEGMENTS = {f"segments/{name.hex()[:2]}/{name.hex()}" for name in (forge.DATA_ID,)}
 
@@ -124,7 +88,7 @@ ACCEPTED = {
     "a log entry 0": {"objects": lambda o: o | {"log/0000000000000000": b"x"}},
     "a left-over segment": {"objects": lambda o: o | {f"segments/00/{'00' * 16}": b"x"}},
     "no snapshot": {"private": lambda p: {k: v for k, v in p.items() if k != "snapshot"}},
-    "least time": {"private": private(time=-(2**63))},
+    "least time": {"private": private(time=-(2**63) + 1)},
     "most time": {"private": private(time=2**63 - 1)},
     "most new bytes": {"private": snapshot(new_bytes=2**64 - 1)},
     "more records of one chunk": {"records": lambda all_: [all_[0], *all_]},
@@ -136,6 +100,10 @@ ACCEPTED = {
     "no padding": {"manifest_plan": {"pad": False}},
     "compressed manifest": {"manifest_plan": {"zstd": lambda _: True}},
     "early mtime": {"tree": entry(1, mtime=-(2**63))},
+    "another session_id": {"data_plan": OTHER_SESSION},
+    "a manifest's session_id": {"manifest_plan": OTHER_SESSION},
+    "another session": {"private": private(session=b"another 16 bytes")},
+    "two envelopes": {"data_plan": {"password": "x"}},
     "device": {"tree": entry(4, type=6, target=b"", rdev=2**64 - 1)},
 }
 
@@ -179,17 +147,12 @@ REFUSED = {
     "footer zero": ({"footer": changed(zero=b"\1" * 16)}, 13),
     "footer magic": ({"footer": changed(magic=b"srm-feet")}, 13),
     "digests": ({"digests": lambda _: bytes(32)}, 13),
-    "no digests": ({"digests": lambda _: b""}, 13),
     "trailer root": ({"trailer": changed(root=bytes(32))}, 13),
     "trailer n": ({"trailer": changed(n=2)}, 13),
     "trailer total": ({"trailer": changed(total=4096)}, 13),
     "trailer header": ({"trailer": changed(header=bytes(4096))}, 13),
     "trailer zero": ({"trailer": changed(zero=b"\1" * 8)}, 13),
     "repo_id": ({"data_plan": {"repo_id": b"x" * 32}}, 13),
-    "session_id": ({"data_plan": OTHER_SESSION}, 13),
-    "manifest's session_id": ({"manifest_plan": OTHER_SESSION}, 13),
-    "two envelopes": ({"data_plan": {"password": "x"}}, 13),
-    "manifest's two envelopes": ({"manifest_plan": {"password": "x"}}, 13),
     "longer": ({"data_segment": lambda s: s + bytes(4096)}, 13),
     "header flags": (
         {"data_plan": {"header": lambda h: remac(patch(h, 15, b"\1"), forge.SK)}},
@@ -206,8 +169,7 @@ REFUSED = {
     "two ends": ({"items": lambda i: [*i, i[-1]]}, 13),
     "unknown item": ({"items": lambda i: [item(4, b""), *i]}, 13),
     "long end": ({"items": lambda i: [*i[:-1], item(3, i[-1][4:] + b"\0")]}, 13),
-    "end's entries": ({"items": body_at(-1, 0, b"\1") if False else lambda i: [
-        *i[:-1], patch(i[-1], 11, b"\7")]}, 13),
+    "end's entries": ({"items": lambda i: [*i[:-1], patch(i[-1], 11, b"\7")]}, 13),
     "end's files": ({"items": lambda i: [*i[:-1], patch(i[-1], 19, b"\7")]}, 13),
     "end's sizes": ({"items": lambda i: [*i[:-1], patch(i[-1], 27, b"\7")]}, 13),
     "ids first": ({"items": lambda i: [i[2], *i]}, 13),
@@ -252,8 +214,6 @@ REFUSED = {
         13,
     ),
     "unknown chunk": ({"tree": entry(1, chunks=[WRONG_ID])}, 13),
-    "size too large": ({"tree": entry(1, size=CHUNK)}, 13),
-    "size too small": ({"tree": entry(1, size=1)}, 13),
     # log
     "kind": ({"public": at(10, b"\2")}, 14),
     "entry version": ({"public": at(9, b"\2")}, 14),
@@ -269,7 +229,7 @@ REFUSED = {
     "sealed length": ({"public": at(15, b"\x50")}, 13),
     "segment type": ({"segments": row(0, type=1)}, 14),
     "segment type 0": ({"segments": row(0, type=0)}, 14),
-    "data called manifest": ({"segments": row(0, type=3)}, 14),
+    "data called manifest": ({"segments": row(0, type=3)}, 13),
     "segment zero": ({"segments": row(0, zero=b"\1" * 7)}, 13),
     "segment length": ({"segments": row(0, length=8192)}, 13),
     "segment root": ({"segments": row(0, root=bytes(32))}, 13),
@@ -282,17 +242,16 @@ REFUSED = {
     "entries": ({"private": snapshot(entries=4)}, 13),
     "files": ({"private": snapshot(files=4)}, 13),
     "bytes": ({"private": snapshot(bytes=4)}, 13),
-    "session": ({"private": private(session=b"another 16 bytes")}, 13),
     "short session": ({"private": private(session=b"x")}, 13),
     "time as text": ({"private": private(time="now")}, 13),
     "time as a float": ({"private": private(time=1.0)}, 13),
     "time as a bool": ({"private": private(time=True)}, 13),
     "time too large": ({"private": private(time=2**63)}, 13),
-    "time too small": ({"private": private(time=-(2**63) - 1)}, 13),
+    "time too small": ({"private": private(time=-(2**63))}, 13),
     "writer as bytes": ({"private": private(writer=b"w")}, 13),
     "unknown key": ({"private": private(other=1)}, 14),
     "unknown key of the snapshot": ({"private": snapshot(other=1)}, 14),
-    "number as a key": ({"private": lambda p: p | {1: 1}}, 13),
+    "number as a key": ({"private": lambda p: p | {1: 1}}, 14),
     "no snapshot in it": ({"private": private(snapshot=None)}, 13),
     "missing key": ({"private": lambda p: {k: v for k, v in p.items() if k != "writer"}}, 13),
     "manifest id": ({"private": snapshot(id=forge.DATA_ID)}, 13),
@@ -322,3 +281,22 @@ REFUSED = {
 def test_both_refuse(name: str, tmp_path: Path) -> None:
     lies, code = REFUSED[name]
     assert both(lie(**lies), tmp_path) == code
+
+
+@pytest.mark.parametrize("size", [1, 5000, 5257, CHUNK])
+def test_a_chunk_of_another_length_than_the_size_says_is_not_restored(
+    size: int, tmp_path: Path
+) -> None:
+    objects = lie(tree=entry(1, size=size))
+    assert by_reference(objects) == 13
+    stored(objects, tmp_path)
+    errors: list[StrongroomError] = []
+    with opened(tmp_path) as repository:
+        repository.restore("latest", tmp_path / "out", on_error=errors.append)
+    assert 13 in {error.exit_code for error in errors}
+    assert not (tmp_path / "out" / "top" / "a").exists()
+
+
+@pytest.mark.xfail(reason="verify looks chunks up without their lengths", strict=True)
+def test_verify_finds_a_chunk_of_another_length_than_the_size_says(tmp_path: Path) -> None:
+    assert both(lie(tree=entry(1, size=5000)), tmp_path) == 13

@@ -46,7 +46,7 @@ def objects_in(folder: Path) -> dict[str, bytes]:
 def unlock(objects: Mapping[str, bytes], password: str) -> bytes:
     """The root key."""
     config = config_of(objects)
-    slots = [name for name in objects if name.startswith("keys/")]
+    slots = [name for name in sorted(objects) if name[0] == "k" and NAMES.fullmatch(name)]
     require(len(slots) <= MOST_SLOTS, "too many slots", Unsupported)
     refusals = []
     for name in slots:
@@ -72,6 +72,7 @@ def config_of(objects: Mapping[str, bytes], root_key: bytes | None = None) -> Co
 
 def read(objects: Mapping[str, bytes], root_key: bytes) -> Contents:
     """Everything that the log names, checked to the last byte."""
+    objects = {name: objects[name] for name in objects if NAMES.fullmatch(name)}
     config = config_of(objects, root_key)
     entries = repository.read_log(objects, config, root_key)
     k_id = repository.subkey(root_key, config.repo_id, b"chunk-id")
@@ -80,8 +81,10 @@ def read(objects: Mapping[str, bytes], root_key: bytes) -> Contents:
     for entry in entries:
         for segment_id, root, length, kind in entry.segments:
             stored = segment(objects, segment_id, length)
-            check_header(stored, kind, config, entry)
             require(root_of(stored, kind) == root, "not the segment that the log names")
+            require(stored[12] == kind, "another type than the log says")
+            header = ref.parse_header(stored[:PAGE], kind)
+            require(header.repo_id == config.repo_id, "a segment of another repository")
             if kind == MANIFEST:
                 # Also those that no snapshot names.
                 read_manifest(ref.open_sealed(stored, root_key=root_key, kind=MANIFEST))
@@ -103,13 +106,6 @@ def segment(objects: Mapping[str, bytes], segment_id: bytes, length: int | None)
     require(stored is not None, f"segment {name} is missing")
     require(length in (None, len(stored)), "a segment's length is not the log's")
     return stored
-
-
-def check_header(stored: bytes, kind: int, config: Config, entry: repository.Entry) -> None:
-    header = ref.parse_header(stored[:PAGE], kind)
-    require(header.repo_id == config.repo_id, "a segment of another repository")
-    require(header.session_id == entry.private["session"], "a segment of another session")
-    require(header.envelopes.keys() == {ref.OWNER}, "other envelopes than one of type 1")
 
 
 def root_of(stored: bytes, kind: int) -> bytes:

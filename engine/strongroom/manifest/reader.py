@@ -37,8 +37,10 @@ def read_start(source: Readable, *, doing: str) -> None:
     start = _read(source, len(START))
     if start[:8] != MAGIC or len(start) < len(START):
         raise DamagedError(f"{doing}: it is no manifest")
-    if start != START:
+    if start[8:10] != START[8:10]:
         raise UnsupportedError(f"{doing}: a manifest of an unknown version")
+    if start != START:
+        raise DamagedError(f"{doing}: its first 16 bytes are malformed")
 
 
 def read_items(source: Readable, *, doing: str) -> Iterator[bytes]:

@@ -160,6 +160,9 @@ class _Verification:
                     error = DamagedError(f"{doing}: {name}: {count} of its chunks are lost")
                     self._report(Finding(error, snapshot=snapshot, path=path))
                 self._files += reader.files
+                counts = (reader.entries, reader.files, reader.bytes % 2**64)
+                if counts != (snapshot.entries, snapshot.files, snapshot.bytes):
+                    raise DamagedError(f"{doing}: it has not as many files as the log says")
         except StrongroomError as error:
             if isinstance(error, CancelledError):
                 raise
