@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,6 +25,7 @@ CHEAPEST = struct.pack(">I B B H", 65536, 3, 1, 0)
 HONEST = forge.lie()
 
 
+@functools.cache
 def slot(
     number: int,
     password: str = PASSWORD,
@@ -67,39 +69,56 @@ def by_product(objects: Objects, folder: Path) -> int:
 
 
 GREEDY = struct.pack(">I B B H", 2**23, 3, 1, 0)
-BAD = {name: content[:-1] for name, content in slot(1).items()}
-MOVED = {f"keys/{'77' * 16}": content for content in slot(1).values()}
-CASES: dict[str, tuple[dict[str, Any], int]] = {
-    "one": (slot(1), 0),
-    "none": ({}, 12),
-    "another password": (slot(1, "x"), 12),
-    "the second": (slot(1, "x") | slot(2), 0),
-    "damaged": (BAD, 13),
-    "damaged and good": (BAD | slot(2), 0),
-    "damaged and another": (BAD | slot(2, "x"), 13),
-    "greedy": (slot(1, params=GREEDY), 14),
-    "greedy and good": (slot(1, params=GREEDY) | slot(2), 0),
-    "greedy and another": (slot(1, params=GREEDY) | slot(2, "x"), 14),
-    "greedy and damaged": (BAD | slot(2, params=GREEDY), 13),
-    "unknown kind": (slot(1, kind=2), 12),
-    "unknown kind and good": (slot(1, kind=9) | slot(2), 0),
-    "unknown version": (slot(1, version=2), 14),
-    "unknown version and good": (slot(1, version=2) | slot(2), 0),
-    "zero": (slot(1, zero=1), 13),
-    "in another's place": (MOVED, 13),
-    "spoilt": (slot(1, spoilt=True), 13),
-    "spoilt and good": (slot(1, spoilt=True) | slot(2), 0),
-    "another root key": (slot(1, root_key=bytes(32)), 13),
-    "params zero": (slot(1, params=CHEAPEST[:7] + b"\1"), 13),
-    "foreign names": (slot(1) | {"keys/README": b"", f"keys/{'AB' * 16}": b""}, 0),
-    "nine, greedy": ({k: v for n in range(9) for k, v in slot(n, params=GREEDY).items()}, 14),
-    "ten": ({k: v for n in range(10) for k, v in slot(n, kind=2 if n else 1).items()}, 14),
+
+
+def bad() -> dict[str, bytes]:
+    return {name: content[:-1] for name, content in slot(1).items()}
+
+
+def moved() -> dict[str, bytes]:
+    return {f"keys/{'77' * 16}": content for content in slot(1).values()}
+
+
+CASES: dict[str, tuple[Callable[[], dict[str, bytes]], int]] = {
+    "one": (lambda: slot(1), 0),
+    "none": (dict, 12),
+    "another password": (lambda: slot(1, "x"), 12),
+    "the second": (lambda: slot(1, "x") | slot(2), 0),
+    "damaged": (bad, 13),
+    "damaged and good": (lambda: bad() | slot(2), 0),
+    "greedy": (lambda: slot(1, params=GREEDY), 14),
+    "greedy and good": (lambda: slot(1, params=GREEDY) | slot(2), 0),
+    "greedy and damaged": (lambda: bad() | slot(2, params=GREEDY), 13),
+    "unknown kind": (lambda: slot(1, kind=2), 12),
+    "unknown kind and good": (lambda: slot(1, kind=9) | slot(2), 0),
+    "unknown version": (lambda: slot(1, version=2), 14),
+    "zero": (lambda: slot(1, zero=1), 13),
+    "in another's place": (moved, 13),
+    "spoilt": (lambda: slot(1, spoilt=True), 13),
+    "another root key": (lambda: slot(1, root_key=bytes(32)), 13),
+    "params zero": (lambda: slot(1, params=CHEAPEST[:7] + b"\1"), 13),
+    "foreign names": (lambda: slot(1) | {"keys/README": b"", f"keys/{'AB' * 16}": b""}, 0),
+    "nine, greedy": (
+        lambda: {k: v for n in range(9) for k, v in slot(n, params=GREEDY).items()},
+        14,
+    ),
+    "ten": (lambda: {k: v for n in range(10) for k, v in slot(n, kind=2 if n else 1).items()}, 14),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _stretched_once() -> Iterator[None]:
+    """Argon2 is slow by design; here each password is stretched once for each salt."""
+    with pytest.MonkeyPatch.context() as patch:
+        cached = functools.cache(ref.password_keys)
+        patch.setattr(ref, "password_keys", cached)
+        patch.setattr(repository, "password_keys", cached)
+        yield
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_both_open_the_same_slots(name: str, tmp_path: Path) -> None:
     slots, code = CASES[name]
-    objects = HONEST | slots
+    objects = HONEST | slots()
     codes = (by_reference(objects), by_product(objects, tmp_path))
     assert codes == (code, code)
