@@ -39,7 +39,7 @@ def fill(tree: Path) -> None:
     for n in range(6):
         (tree / f"deep/er/{n}").write_bytes(noise.randbytes(n * 900))
     (tree / "deep/er/2").chmod(0o640)
-    os.symlink(b"../nowhere\xff", tree / "deep/link")
+    Path(tree / "deep/link").symlink_to(b"../nowhere\xff")
     os.link(tree / "deep/er/3", tree / "also 3")
     os.mkfifo(tree / "pipe", 0o644)
     for path in (tree / "deep/er/1", tree / "deep/er", tree):

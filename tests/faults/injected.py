@@ -106,7 +106,9 @@ class Driver:
     def verify(self, base: Path) -> Outcome:
         return self._run(None, do="verify", base=base)
 
-    def program(self, base: Path, *words: str | Path, code: int | None = 0, keyed: bool = True) -> Run:
+    def program(
+        self, base: Path, *words: str | Path, code: int | None = 0, keyed: bool = True
+    ) -> Run:
         """The whole program, in the folder base, with the library's key and caches.
 
         code None: 0 or 13.

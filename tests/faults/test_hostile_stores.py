@@ -87,6 +87,16 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
+def turn_into_a_loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def turn_into_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def cut(path: Path, length: int) -> None:
     content = path.read_bytes()[:length]
     path.unlink()
@@ -114,11 +124,11 @@ ATTACKS: dict[str, tuple[Attack, Codes]] = {
     "manifest gone": (lambda p: p.manifest(2).unlink(), (0, 13, 13, 13)),
     "manifest empty": (lambda p: put(Path(os.devnull), p.manifest(2)), (0, 13, 13, 13)),
     "manifest a link to itself": (
-        lambda p: (lambda at: (at.unlink(), at.symlink_to(at.name))[1])(p.manifest(2)),
+        lambda p: turn_into_a_loop(p.manifest(2)),
         (0, 13, 13, 13),
     ),
     "manifest a pipe": (
-        lambda p: (lambda at: (at.unlink(), os.mkfifo(at))[1])(p.manifest(2)),
+        lambda p: turn_into_a_pipe(p.manifest(2)),
         (0, 13, 13, 13),
     ),
     "manifest a folder": (
@@ -142,11 +152,11 @@ ATTACKS: dict[str, tuple[Attack, Codes]] = {
         (0, 13, 13, 13),
     ),
     "data segment a link to itself": (
-        lambda p: (lambda at: (at.unlink(), at.symlink_to(at.name))[1])(p.data(0)[0]),
+        lambda p: turn_into_a_loop(p.data(0)[0]),
         (0, 13, 13, 13),
     ),
     "data segment a pipe": (
-        lambda p: (lambda at: (at.unlink(), os.mkfifo(at))[1])(p.data(0)[0]),
+        lambda p: turn_into_a_pipe(p.data(0)[0]),
         (0, 13, 13, 13),
     ),
     "data segment without trailer": (lambda p: cut(p.data(0)[0], -4160), (0, 13, None, 13)),
@@ -204,7 +214,12 @@ ATTACKS: dict[str, tuple[Attack, Codes]] = {
 def codes(faulty: Driver, prey: Prey, expected: Codes) -> list[str]:
     """What the verbs say."""
     base = prey.library.base
-    verbs = ("snapshots",), ("verify", "--data"), ("restore", "latest", "--target", "out"), ("scrub",)
+    verbs = (
+        ("snapshots",),
+        ("verify", "--data"),
+        ("restore", "latest", "--target", "out"),
+        ("scrub",),
+    )
     said = []
     for words, code in zip(verbs, expected, strict=True):
         run = faulty.program(base, *words, code=code)

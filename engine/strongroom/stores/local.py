@@ -94,7 +94,9 @@ class LocalStore:
         folder = self.folder / check_prefix(prefix)
         try:
             with os.scandir(folder) as entries:
-                found = [(entry.name, _is_folder(entry)) for entry in entries if is_part(entry.name)]
+                found = [
+                    (entry.name, _is_folder(entry)) for entry in entries if is_part(entry.name)
+                ]
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
