@@ -21,7 +21,7 @@ from strongroom.repository.snapshots import Snapshot
 
 FULL = os.strerror(errno.ENOSPC)
 BROKEN = os.strerror(errno.EIO)
-KINDS = [("full", errno.ENOSPC), ("fail", errno.ENOSPC), ("fail", errno.EIO)]
+KINDS = [("full", errno.ENOSPC), ("fail", errno.EIO)]
 
 
 def faults_of(steps: Sequence[Step], folder: Path, what: str, code: int) -> list[Fault]:
