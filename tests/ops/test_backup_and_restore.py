@@ -312,3 +312,35 @@ def test_paths_longer_than_the_system_takes(vault, length, depth):
     finally:
         os.close(fd)
         subprocess.run(["rm", "-rf", name, "out"], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
+def test_what_the_user_may_not_read_or_write(vault):
+    write("t/secret", b"not for everyone")
+    write("t/closed/inside")
+    write("t/open", b"for everyone")
+    write("t/kept/inside", b"in a folder that nobody may write to")
+    Path("t/kept").chmod(0o555)
+    Path("t/secret").chmod(0)
+    Path("t/closed").chmod(0)
+    try:
+        made = vault.backup("t")
+        assert vault.errors == [
+            "reading t/closed: Permission denied",
+            "reading t/secret: Permission denied",
+        ]
+        assert made.snapshot.errors == 2
+        vault.restore()
+        assert files_below("out/t") == ["kept/inside", "open"]
+        assert Path("out/t/closed").stat().st_mode & 0o777 == 0
+        assert Path("out/t/kept").stat().st_mode & 0o777 == 0o555
+        Path("out/t/kept").chmod(0o755)
+        Path("out/t/kept/inside").unlink()
+        Path("out/t/kept").chmod(0)
+        vault.restore(overwrite=Overwrite.NEVER)  # opens what it may, and closes it again
+        assert vault.errors == []
+        assert Path("out/t/kept").stat().st_mode & 0o777 == 0o555
+        assert files_below("out/t") == ["kept/inside", "open"]
+    finally:
+        for name in ("t/closed", "out/t/closed"):
+            Path(name).chmod(0o755)

@@ -100,6 +100,7 @@ class Contents:
         self._batch = _Batch()
         self._running: _Running | None = None
         self._open: set[Pending] = set()
+        self._full: StrongroomError | None = None  # there is no room for any more
         self.done_bytes = 0
 
     def add(self, file: Pending, blocks: Iterable[bytes]) -> None:
@@ -136,11 +137,14 @@ class Contents:
         before = self._running
         if before is not None:
             self._await(before)
-        batch, self._batch = self._batch, _Batch()
-        self._running = self._start(batch)
+        if self._full is None:
+            batch, self._batch = self._batch, _Batch()
+            self._running = self._start(batch)
         for file in () if before is None else before.batch.whole:
             self._open.discard(file)
             self._finish(file)
+        if self._full is not None:
+            raise self._full
 
     def _start(self, batch: _Batch) -> _Running:
         files = list({id(piece.file): piece.file for piece in batch.pieces}.values())
@@ -159,7 +163,14 @@ class Contents:
         running.job.close()
         self.done_bytes += int(running.wants["raw_len"].sum(dtype=np.uint64))
         for bad in running.wants[running.wants["status"] != 0]:
-            _blame(running.files[bad["file"]], bad)
+            self._blame(running.files[bad["file"]], bad)
+
+    def _blame(self, file: Pending, bad: np.void) -> None:
+        """Remember why a file cannot be had, and whether no other can either."""
+        if file.error is None:
+            file.error = want_error(bad, doing=f"restoring {os.fsdecode(file.entry.path)}")
+        if isinstance(file.error, TargetError) and int(bad["os_error"]) in _FULL:
+            self._full = file.error
 
 
 def _wants(pieces: list[_Piece], files: list[Pending]) -> NDArray[np.void]:
@@ -183,11 +194,3 @@ def _wants(pieces: list[_Piece], files: list[Pending]) -> NDArray[np.void]:
     sparse = [WANT_SPARSE * (piece.file.entry.flags & SPARSE) for piece in pieces]
     wants["flags"] = each(sparse, np.uint32)
     return wants
-
-
-def _blame(file: Pending, bad: np.void) -> None:
-    """Remember why a file cannot be had. Raises TargetError if no file can be."""
-    if file.error is None:
-        file.error = want_error(bad, doing=f"restoring {os.fsdecode(file.entry.path)}")
-    if isinstance(file.error, TargetError) and int(bad["os_error"]) in _FULL:
-        raise file.error
