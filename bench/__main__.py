@@ -1,4 +1,4 @@
-"""python -m bench all | kernels | memory | stream | sizes | moments | limits | plot
+"""python -m bench all | kernels | memory | stream | repository | sizes | moments | limits | plot
 
 `all` runs every piece, each in a process of its own, keeps their JSON lines, prints what was
 reached and draws the plot: about 8 minutes. Run it while nothing else runs.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench.processes import BUILD, ROOT, say
 
-PIECES = ("kernels", "memory", "stream", "sizes", "moments", "limits", "plot")
+PIECES = ("kernels", "memory", "stream", "repository", "sizes", "moments", "limits", "plot")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,30 +1,33 @@
-"""make demo: seal a folder of media, check it without a key, open it, compare, and damage it.
+"""make demo: back up a media library, change it, check it without a key, lose the password, restore
+it with the 64 digits, compare, and damage it.
 
-Everything runs in this one process beside a plain copy, so that the figures compare; what it
-costs to start the program stands apart.
+Every step is the command that a user would give, beside `cp -r` of the same library.
 """
 
 from __future__ import annotations
 
 import filecmp
 import os
+import random
 import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dev.console import ROOT, SetupError
 from dev.demo_files import media
 from dev.setup import check_disk
-from strongroom import DamagedError, RootKey, open_file, scrub, seal_file
 
 SCRATCH = ROOT / "build"
-SEALED = ".sealed"
+STRONGROOM = Path(sys.executable).with_name("strongroom")
+NOISE_COUNT, NOISE_LEN = 6, 100 << 20
+STEP_LEN = 1 << 20
+DAMAGED = 13
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,130 +39,141 @@ class Stage:
     user: float
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The folder that everything happens in."""
+
+    folder: Path
+
+    def __getattr__(self, name: str) -> Path:
+        return self.folder / name
+
+
 def main(arguments: list[str]) -> int:
     """Run the demo over the folder named, or over sample media."""
     sample = media(Path(arguments[0]).expanduser() if arguments else None)
-    files = sorted(path for path in sample.folder.rglob("*") if path.is_file())
-    total = sum(path.stat().st_size for path in files)
-    if not files:
-        raise SetupError(f"error: {sample.folder}: no files in it")
-    print(f"\n{len(files)} files, {total / 1e6:,.0f} MB: {sample.origin}")
-    check_disk(4 * total)
+    length = _length(sample.folder) + NOISE_COUNT * NOISE_LEN
+    print(f"\n{sample.origin}, and {NOISE_COUNT * NOISE_LEN >> 20} MiB of seeded noise")
+    check_disk(4 * length)
     SCRATCH.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="demo-", dir=SCRATCH) as folder:
-        names = [path.relative_to(sample.folder) for path in files]
-        stages = _work(sample.folder, names, Path(folder))
-    _report(stages, total)
-    print(f"starting the program and printing its version: {_start_up() * 1000:.0f} ms")
+        place = Place(Path(folder))
+        shutil.copytree(sample.folder, place.library / "media", symlinks=True)
+        _write_noise(place.library / "noise")
+        os.chdir(folder)  # so that the commands printed are short
+        _report(_stages(place), _length(place.library))
+        _damage(place)
     return 0
 
 
-def _work(media_folder: Path, names: list[Path], scratch: Path) -> list[Stage]:
-    key = RootKey.generate()
-    copies, sealed, opened = scratch / "copies", scratch / "sealed", scratch / "opened"
-    roots: dict[Path, bytes] = {}
-
-    def each(act: Callable[[Path], object]) -> None:
-        for name in names:
-            act(name)
-
-    def copy(name: Path) -> None:
-        shutil.copyfile(media_folder / name, _place(copies / name))
-        _sync(copies / name)
-
-    def seal(name: Path) -> None:
-        target = _place(_sealed(sealed / name))
-        roots[name] = seal_file(media_folder / name, target, key=key).root
-
-    def check(name: Path) -> None:
-        scrub(_sealed(sealed / name), root=roots[name])
-
-    def open_again(name: Path) -> None:
-        open_file(_sealed(sealed / name), _place(opened / name), key=key)
-
-    each(lambda name: (media_folder / name).read_bytes())  # so that every stage finds it cached
-    stages = [
-        _timed("cp, made durable", lambda: each(copy)),
-        _timed("seal", lambda: each(seal)),
-        _timed("scrub, without a key", lambda: each(check)),
-        _timed("open", lambda: each(open_again)),
-    ]
-    for name in names:
-        if not filecmp.cmp(media_folder / name, opened / name, shallow=False):
-            raise SetupError(f"error: {name} came back different")
-    print(f"all {len(names)} files came back the same, byte for byte")
-    _damage(_sealed(sealed / names[0]), scratch, key)
-    return stages
+def _stages(place: Place) -> list[Stage]:
+    place.password.write_text("correct horse battery staple\n")
+    secret = ["--password-file", "password"]
+    made = _strongroom("init", "-r", "repository", *secret, "--digits-out", "digits")
+    print(f"the key: {place.digits.read_text().split()[0]} … (16 groups of 4 digits)")
+    copied = _timed("cp -r", ["cp", "-r", "library", "copy"])
+    shutil.rmtree(place.copy)
+    stages = [copied, _backup("backup", secret)]
+    _change(place.library)
+    stages.append(_backup("backup, a few changed", secret))
+    _strongroom("snapshots", "-r", "repository", *secret)
+    _strongroom("stats", "-r", "repository", *secret)
+    stages.append(_timed("scrub, without a key", [STRONGROOM, "scrub", "-r", "repository"]))
+    place.password.unlink()
+    print("\nthe password is lost; the digits are not")
+    digits = ["--key-file", "digits"]
+    stages.append(_timed("verify --data", _command("verify", *digits, "--data")))
+    stages.append(_timed("restore", _command("restore", *digits, "latest", "--target", "restored")))
+    count = _compare(place.library, place.restored / "library")
+    print(f"all {count} files came back the same, byte for byte")
+    return [*stages, made]
 
 
-def _damage(victim: Path, scratch: Path, key: RootKey) -> None:
-    """Flip one bit in the middle of a sealed file and show that it is caught and named."""
+def _backup(name: str, secret: Sequence[str]) -> Stage:
+    return _timed(name, _command("backup", *secret, "library"))
+
+
+def _command(verb: str, *words: str) -> list[str | Path]:
+    return [STRONGROOM, verb, "-r", "repository", *words]
+
+
+def _strongroom(*words: str) -> Stage:
+    return _timed(words[0], [STRONGROOM, *words])
+
+
+def _timed(name: str, command: Sequence[str | Path]) -> Stage:
+    """Run a command on this terminal, so that its progress shows."""
+    print(f"\n$ {' '.join([Path(command[0]).name, *map(str, command[1:])])}", flush=True)
+    user = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    start = time.perf_counter()
+    code = subprocess.run(command, check=False).returncode
+    wall = time.perf_counter() - start
+    if code != 0:
+        raise SetupError(f"error: exit {code}")
+    return Stage(name, wall, resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - user)
+
+
+def _change(library: Path) -> None:
+    """One file longer, one renamed, one removed, one new."""
+    files = sorted(path for path in (library / "media").rglob("*") if path.is_file())
+    with files[0].open("ab") as file:
+        file.write(b"more")
+    if len(files) > 2:
+        files[1].rename(files[1].with_name("renamed-" + files[1].name))
+        files[2].unlink()
+    (library / "new file").write_text("not there the first time\n")
+
+
+def _compare(one: Path, other: Path) -> int:
+    """How many files there are. Raises SetupError unless both trees hold the same."""
+    files = [path for path in sorted(one.rglob("*")) if path.is_file() and not path.is_symlink()]
+    for path in files:
+        if not filecmp.cmp(path, other / path.relative_to(one), shallow=False):
+            raise SetupError(f"error: {path} came back different")
+    return len(files)
+
+
+def _damage(place: Place) -> None:
+    """Flip one bit of a segment; it is noticed without a key, and the files it hurts are named."""
+    victim = max(place.repository.glob("segments/*/*"), key=lambda path: path.stat().st_size)
+    middle = victim.stat().st_size // 2
+    victim.chmod(0o600)
     with victim.open("r+b") as file:
-        middle = victim.stat().st_size // 2
         file.seek(middle)
         byte = file.read(1)[0]
         file.seek(middle)
         file.write(bytes([byte ^ 1]))
-    print(f"one bit flipped at offset {middle:,} of {victim.name!r}:")
-    attempts: list[tuple[str, Callable[[], object]]] = [
-        ("scrub", lambda: scrub(victim)),
-        ("open", lambda: open_file(victim, scratch / "must-not-appear", key=key)),
-    ]
-    for verb, attempt in attempts:
-        try:
-            attempt()
-        except DamagedError as error:
-            print(f"  {verb}: exit {error.exit_code}: {str(error).replace(str(scratch), '…')}")
-        else:
-            raise SetupError(f"error: {verb} did not notice the damage")
-    if (scratch / "must-not-appear").exists():
-        raise SetupError("error: a damaged file got its name")
+    print(f"one bit flipped at offset {middle:,} of {victim.relative_to(place.folder)}:")
+    for words in (["scrub"], ["verify", "--key-file", "digits", "--data"]):
+        print(f"\n$ strongroom {words[0]} -r repository {' '.join(words[1:])}", flush=True)
+        done = subprocess.run(_command(words[0], *words[1:]), check=False)
+        if done.returncode != DAMAGED:
+            raise SetupError(f"error: exit {done.returncode} where damage was to be noticed")
+        print(f"exit {done.returncode}")
 
 
 def _report(stages: list[Stage], total: int) -> None:
     copy = stages[0]
-    print(f"\n{'':<22}{'MB/s':>8}{'x cp time':>11}{'user CPU s/GB':>15}")
+    print(f"\n{'':<24}{'seconds':>8}{'MB/s':>8}{'x cp -r':>9}{'user CPU s/GB':>15}")
     for stage in stages:
-        rate = total / 1e6 / stage.wall
-        ratio = stage.wall / copy.wall
-        print(f"{stage.name:<22}{rate:>8,.0f}{ratio:>11.2f}{stage.user / total * 1e9:>15.2f}")
-    print()
+        print(
+            f"{stage.name:<24}{stage.wall:>8.2f}{total / 1e6 / stage.wall:>8,.0f}"
+            f"{stage.wall / copy.wall:>9.2f}{stage.user / total * 1e9:>15.2f}"
+        )
+    print("init stretches the password (256 MiB of memory); so does every command given it\n")
 
 
-def _timed(name: str, work: Callable[[], None]) -> Stage:
-    user = resource.getrusage(resource.RUSAGE_SELF).ru_utime
-    start = time.perf_counter()
-    work()
-    wall = time.perf_counter() - start
-    return Stage(name, wall, resource.getrusage(resource.RUSAGE_SELF).ru_utime - user)
+def _length(folder: Path) -> int:
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink())
 
 
-def _start_up() -> float:
-    """Seconds, the best of three."""
-    command = [str(Path(sys.executable).with_name("strongroom")), "--version"]
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def _sealed(path: Path) -> Path:
-    return path.with_name(path.name + SEALED)
-
-
-def _place(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _write_noise(folder: Path) -> None:
+    folder.mkdir()
+    generator = random.Random(1)  # noqa: S311
+    for number in range(NOISE_COUNT):
+        with (folder / f"noise-{number}").open("wb") as file:
+            for _ in range(0, NOISE_LEN, STEP_LEN):
+                file.write(generator.randbytes(STEP_LEN))
 
 
 if __name__ == "__main__":

@@ -125,14 +125,9 @@ HARMS: dict[str, Harm] = {
 """Each takes a segment's file and that of another segment."""
 
 
-def tree(folder: Path) -> dict[bytes, bytes | None]:
+def tree(folder: Path) -> dict[Path, bytes | None]:
     """Contents of files by their path below folder; None for folders."""
-    found: dict[bytes, bytes | None] = {}
-    for here, folders, files in os.walk(os.fsencode(folder)):
-        for name in folders:
-            found[os.path.relpath(os.path.join(here, name), os.fsencode(folder))] = None
-        for name in files:
-            at = os.path.join(here, name)
-            with Path(at).open("rb") as file:
-                found[os.path.relpath(at, os.fsencode(folder))] = file.read()
-    return found
+    return {
+        path.relative_to(folder): None if path.is_dir() else path.read_bytes()
+        for path in folder.rglob("*")
+    }

@@ -27,6 +27,8 @@ VERBS: Final = {
     "backup": "Store files and folders as a snapshot.",
     "snapshots": "List snapshots.",
     "ls": "List what is in a snapshot.",
+    "find": "Find paths in snapshots.",
+    "diff": "Say what changed from one snapshot to another.",
     "restore": "Bring back a snapshot, or some of it.",
     "cat": "Write a file of a snapshot to standard output.",
     "verify": "Check that every snapshot can be restored.",
@@ -106,6 +108,8 @@ _cli.add_command(
 def main() -> None:
     """Run the command line and exit with its documented code."""
     _occupy_closed()
+    # numpy is used to look at arrays; the threads it starts for linear algebra only cost.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for number in (signal.SIGTERM, signal.SIGHUP):
         # What nohup ignores stays ignored.
         if signal.getsignal(number) == signal.SIG_DFL:

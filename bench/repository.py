@@ -1,0 +1,208 @@
+"""python -m bench repository: a library backed up, restored and verified, beside cp -r and others.
+
+Whole processes, interleaved; outputs are fresh on memory that was just in use. Keys come from a
+file: stretching a password takes the same time whatever is backed up. Prints a table on stderr and
+JSON lines on stdout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import filecmp
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.corpora import CORPORA, MIB, write_zeros
+from bench.processes import Case, Run, interleave, put, ratio, say, spread, summary
+from strongroom import RootKey
+
+SMALL_LEN = 8192
+SMALL_A_FOLDER = 500
+MEDIA_LENGTHS = (1 << 16, 8 << 20)
+"""Bytes of the shortest and the longest media file."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m bench repository", description=__doc__)
+    parser.add_argument("--corpus", choices=("media", "small", "text"), default="media")
+    parser.add_argument("--mib", type=int, default=1024, help="of media or text")
+    parser.add_argument("--files", type=int, default=50_000, help="small ones")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--dir", type=Path, help="where to work; a tmpfs leaves the disk out")
+    parser.add_argument("--peers", action="store_true", help="restic and borg too")
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder:
+        work = Workplace(Path(folder))
+        length, count = write_library(work.source, asked.corpus, asked.mib * MIB, asked.files)
+        cases = work.cases(length)
+        if asked.peers:
+            cases += work.peers(length)
+        runs = interleave(cases, asked.rounds)
+        work.check()
+    _report(runs, asked.corpus, length, count)
+    return 0
+
+
+def write_library(folder: Path, corpus: str, length: int, files: int) -> tuple[int, int]:
+    """Fill a folder; (bytes, files)."""
+    if corpus == "small":
+        noise = random.Random(1)
+        for number in range(files):
+            place = folder / f"{number // SMALL_A_FOLDER:04}"
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{number:06}").write_bytes(noise.randbytes(SMALL_LEN))
+        return files * SMALL_LEN, files
+    sizes: list[int] = []
+    draw = random.Random(2)
+    while sum(sizes) < length:
+        sizes.append(int(draw.uniform(*MEDIA_LENGTHS)))
+    content = b"".join(CORPORA[corpus](MIB * 8, seed=3)) if corpus == "text" else b""
+    for number, size in enumerate(sizes):
+        place = folder / f"album-{number // 40}"
+        place.mkdir(parents=True, exist_ok=True)
+        data = content[:size] + bytes([number % 251]) if content else draw.randbytes(size)
+        (place / f"{number:04}.bin").write_bytes(data)
+    return sum(path.stat().st_size for path in folder.glob("*/*")), len(sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """The library, and what programs make of it."""
+
+    folder: Path
+
+    @property
+    def source(self) -> Path:
+        return self.folder / "library"
+
+    def cases(self, length: int) -> list[Case]:
+        """cp -r and ours, in the order in which each needs what the one before left."""
+        strongroom = Path(sys.executable).with_name("strongroom")
+        key = self.folder / "key"
+        key.touch(mode=0o600)
+        key.write_text(RootKey.generate().to_digits())
+        repo, out = self.folder / "repo", self.folder / "out"
+        where: list[str | Path] = ["-r", repo, "--key-file", key, "-q"]
+        init: list[str | Path] = [strongroom, "init", "-r", repo, "--key-file", key, "-q"]
+        backup: list[str | Path] = [strongroom, "backup", *where, self.source]
+        restore: list[str | Path] = [strongroom, "restore", *where, "latest", "--target", out]
+        fresh = self._before(length, [repo, out], lambda: _quietly(init))
+        return [
+            Case("cp -r", ["cp", "-r", self.source, out], self._before(length, [out])),
+            Case("backup", backup, fresh),
+            Case("unchanged", backup, self._before(0, [])),
+            Case("scrub", [strongroom, "scrub", "-q", "-r", repo], self._before(0, [])),
+            Case("verify --data", [strongroom, "verify", *where, "--data"], self._before(0, [])),
+            Case("restore", restore, self._before(length, [out])),
+        ]
+
+    def peers(self, length: int) -> list[Case]:
+        """restic and borg, as far as they are on PATH, without compression."""
+        cases: list[Case] = []
+        secret = self.folder / "secret"
+        secret.write_text("correct horse battery staple")
+        for program, make in (("restic", self._restic), ("borg", self._borg)):
+            if shutil.which(program) is None:
+                say(f"left out: {program} is not on PATH")
+            else:
+                cases += make(length, secret)
+        return cases
+
+    def _restic(self, length: int, secret: Path) -> list[Case]:
+        repo, out = self.folder / "restic", self.folder / "out"
+        restic: list[str | Path] = [
+            "restic",
+            "--no-cache",
+            "-q",
+            "-r",
+            str(repo),
+            "-p",
+            str(secret),
+        ]
+        init = [*restic, "init", "--repository-version", "2"]
+        fresh = self._before(length, [repo, out], lambda: _quietly(init))
+        return [
+            Case("restic backup", [*restic, "--compression", "off", "backup", self.source], fresh),
+            Case("restic check", [*restic, "check", "--read-data"], self._before(0, [])),
+            Case(
+                "restic restore",
+                [*restic, "restore", "latest", "--target", out],
+                self._before(length, [out]),
+            ),
+        ]
+
+    def _borg(self, length: int, secret: Path) -> list[Case]:
+        repo, out = self.folder / "borg", self.folder / "out"
+        borg: list[str | Path] = [
+            "env",
+            f"BORG_PASSCOMMAND=cat {secret}",
+            f"BORG_BASE_DIR={self.folder}",
+            "borg",
+        ]
+        init = [*borg, "init", "-e", "repokey-blake2", str(repo)]
+        fresh = self._before(length, [repo, out], lambda: _quietly(init))
+        create = [*borg, "create", "-C", "none", f"{repo}::a", self.source]
+        extract: list[str | Path] = ["sh", "-c", 'mkdir "$0" && cd "$0" && exec "$@"', out]
+        return [
+            Case("borg create", create, fresh),
+            Case("borg check", [*borg, "check", "--verify-data", str(repo)], self._before(0, [])),
+            Case(
+                "borg extract",
+                [*extract, *borg, "extract", f"{repo}::a"],
+                self._before(length, [out]),
+            ),
+        ]
+
+    def _before(
+        self, length: int, gone: Sequence[Path], then: Callable[[], None] = lambda: None
+    ) -> Callable[[], None]:
+        """What makes fresh outputs: nothing there, and pages that were just in use."""
+
+        def prepare() -> None:
+            for path in gone:
+                shutil.rmtree(path, ignore_errors=True)
+            scratch = self.folder / "scratch"
+            write_zeros(scratch, length)
+            scratch.unlink()
+            then()
+
+        return prepare
+
+    def check(self) -> None:
+        """What was restored last is what was backed up. Raises ValueError."""
+        found = self.folder / "out" / str(self.source).lstrip("/")
+        for folder, _, names in os.walk(self.source):
+            beside = found / Path(folder).relative_to(self.source)
+            _, differ, failed = filecmp.cmpfiles(folder, beside, names, shallow=False)
+            if differ or failed:
+                raise ValueError(f"restored otherwise than backed up: {(differ + failed)[0]}")
+
+
+def _quietly(command: Sequence[str | Path]) -> None:
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+
+
+def _report(runs: dict[str, list[Run]], corpus: str, length: int, count: int) -> None:
+    for name, each in runs.items():
+        low, middle, high = ratio(each, runs["cp -r"])
+        user = summary(each)["user"] / length * 1e9
+        rate = length / summary(each)["wall"] / 1e6
+        figures: dict[str, object] = dict(summary(each))
+        figures |= {"mb_per_s": rate, "user_s_per_gb": user, "files": count, "bytes": length}
+        figures |= {"wall_vs_cp": middle, "wall_vs_cp_spread": [low, high]}
+        put(f"repository-{corpus}", name, rounds=len(each), **figures)
+        wall = spread([run.wall for run in each])
+        say(
+            f"{name:<16}{rate:>7,.0f} MB/s"
+            f"   wall {middle:.2f} x cp -r ({low:.2f} to {high:.2f})"
+            f"   {wall[1]:.2f} s ({wall[0]:.2f} to {wall[2]:.2f})"
+            f"   user {user:.2f} s/GB   peak {summary(each)['peak_kib'] / 1024:.0f} MiB"
+        )
