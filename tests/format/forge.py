@@ -293,7 +293,8 @@ class Stream:
         plain = self.plaintext() if plaintext is None else plaintext
         parts = [plain[at : at + PLAIN] for at in range(0, len(plain), PLAIN)]
         last = len(parts) - 1
-        made = [Frame(part, i, i == last, len(part) + TAG) for i, part in enumerate(parts)]
+        kind = self.header[12]
+        made = [Frame(part, i, i == last, len(part) + TAG, kind) for i, part in enumerate(parts)]
         return [frame.seal(self.keys) for frame in self.plan.frames(made)]
 
     def assemble(self, frames: Sequence[bytes] | None = None) -> bytes:

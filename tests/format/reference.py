@@ -28,7 +28,7 @@ PLAIN = FRAME - TAG
 PAGE = 4096
 MAGIC = bytes.fromhex("8953524D0D0A1A0A")
 TRAILER_MAGIC = bytes.fromhex("895352540D0A1A0A")
-STREAM = 1
+STREAM, DATA_SEGMENT, MANIFEST = 1, 2, 3
 OWNER, PASSWORD = 1, 2
 ENVELOPE_LENGTH = {OWNER: 112, PASSWORD: 120}
 END, DATA, DIRECTORY = 0, 1, 2
@@ -97,13 +97,13 @@ class Header:
     envelopes: dict[int, bytes]
 
 
-def parse_header(raw: bytes) -> Header:
-    """Steps 1 to 3, which need no key."""
+def parse_header(raw: bytes, kind: int = STREAM) -> Header:
+    """Steps 1 to 3, which need no key, of a segment that is asked to be of this type."""
     require(len(raw) == PAGE, "the header is cut short")
     require(raw[:8] == MAGIC, "the magic is wrong")
     require(sha256(raw[:4064]) == raw[4064:], "the header's digest is wrong")
     _, *numbers, repo_id, session_id, _, commitment, header_mac = HEADER_FIELDS.unpack(raw[:160])
-    require(numbers == [1, 1, STREAM, 20, 1, 0], "unknown version, suite, type, ...", Unsupported)
+    require(numbers == [1, 1, kind, 20, 1, 0], "unknown version, suite, type, ...", Unsupported)
     envelopes = parse_envelopes(raw[160:4064])
     return Header(raw, repo_id, session_id, commitment, header_mac, envelopes)
 
@@ -262,8 +262,10 @@ def frame_aad(kind: int, index: int, last: bool, stored_len: int) -> bytes:
     return struct.pack(">B B H I Q", kind, last, 0, stored_len, index)
 
 
-def open_frame(keys: Keys, index: int, last: bool, stored: bytes) -> bytes:
-    aad = frame_aad(STREAM, index, last, len(stored))
+def open_frame(
+    keys: Keys, index: int, last: bool, stored: bytes, *, kind: int = STREAM
+) -> bytes:
+    aad = frame_aad(kind, index, last, len(stored))
     nonce = frame_nonce(keys, index, last)
     return gcm_open(keys.key, nonce, stored, aad, what=f"frame {index}")
 
@@ -271,52 +273,67 @@ def open_frame(keys: Keys, index: int, last: bool, stored: bytes) -> bytes:
 # --- Records (section 3.3) and footer (section 3.4) ---
 
 
-def read_plaintext(plain: bytes, record_tag: bytes) -> bytes:
-    chunks: list[bytes] = []
-    offsets: list[int] = []
-    compressed = False
-    pos, records_limit = 0, len(plain) - FOOTER
+Head = tuple[int, int, int, int, int, int, bytes]
+
+
+def walk_records(plain: bytes) -> tuple[list[tuple[int, Head, bytes]], int]:
+    """Offset, head and stored data of each data record, and where the end record's head is."""
+    records: list[tuple[int, Head, bytes]] = []
+    pos, limit = 0, len(plain) - FOOTER
     while True:
         room = PLAIN - pos % PLAIN
         if room < HEAD:
             require(not any(plain[pos : pos + room]), "skipped bytes are not zero")
             pos += room
-        require(pos + HEAD <= records_limit, "records run into the footer")
+        require(pos + HEAD <= limit, "records run into the footer")
         if plain[pos] == END:
             break
-        require(not chunks or len(chunks[-1]) == CHUNK, "a chunk before the last one is short")
-        require(len(chunks) < 2**24, "too many records")
         head = RECORD_HEAD.unpack_from(plain, pos)
-        stored = plain[pos + HEAD : min(pos + HEAD + head[3], records_limit)]
-        chunks.append(read_data_record(head, stored, record_tag + struct.pack(">Q", len(chunks))))
-        offsets.append(pos)
-        compressed = compressed or head[1] == ZSTD
+        stored = plain[pos + HEAD : min(pos + HEAD + head[3], limit)]
+        require(len(stored) == head[3], "a record runs into the footer")
+        records.append((pos, head, stored))
         pos += HEAD + len(stored)
     require(not any(plain[pos : pos + HEAD]), "the end record is not zero")
-    directory = make_directory(offsets) if compressed else b""
-    ending_at = records_limit - len(directory)
-    footer = FOOTER_FIELDS.pack(
-        b"srm-foot",
-        pos,
-        ending_at if compressed else 0,
-        8 * len(chunks) if compressed else 0,
-        len(chunks),
-        sum(map(len, chunks)),
-        bytes(16),
-    )
-    require(pos + HEAD <= ending_at, "the directory runs into the records")
-    require(not any(plain[pos + HEAD : ending_at]), "the padding is not zero")
-    require(plain[ending_at:] == directory + footer, "the directory or the footer is wrong")
+    return records, pos
+
+
+def read_plaintext(plain: bytes, record_tag: bytes) -> bytes:
+    records, end = walk_records(plain)
+    require(len(records) <= 2**24, "too many records")
+    chunks = [
+        read_data_record(head, stored, record_tag + struct.pack(">Q", i))
+        for i, (_, head, stored) in enumerate(records)
+    ]
+    require(all(len(c) == CHUNK for c in chunks[:-1]), "a chunk before the last one is short")
+    compressed = any(head[1] == ZSTD for _, head, _ in records)
+    data = struct.pack(f">{len(records)}Q", *(at for at, _, _ in records))
+    directory = make_directory(data) if compressed else b""
+    check_ending(plain, end, directory, [len(c) for c in chunks])
     return b"".join(chunks)
 
 
-def read_data_record(head: tuple[int | bytes, ...], stored: bytes, expected_id: bytes) -> bytes:
+def check_ending(plain: bytes, end: int, directory: bytes, raw_lengths: Sequence[int]) -> None:
+    """What follows the end record: zeros, the directory record (or none), the footer."""
+    ending_at = len(plain) - FOOTER - len(directory)
+    footer = FOOTER_FIELDS.pack(
+        b"srm-foot",
+        end,
+        ending_at if directory else 0,
+        len(directory) - HEAD if directory else 0,
+        len(raw_lengths),
+        sum(raw_lengths),
+        bytes(16),
+    )
+    require(end + HEAD <= ending_at, "the directory runs into the records")
+    require(not any(plain[end + HEAD : ending_at]), "the padding is not zero")
+    require(plain[ending_at:] == directory + footer, "the directory or the footer is wrong")
+
+
+def read_data_record(head: Head, stored: bytes, expected_id: bytes) -> bytes:
     kind, codec, zero_a, stored_len, raw_len, zero_b, record_id = head
-    assert isinstance(raw_len, int)
     require(kind == DATA and codec in (RAW, ZSTD), "unknown record type or codec")
     require(zero_a == 0 and zero_b == 0, "a zero field is not zero")
     require(1 <= raw_len <= CHUNK, "impossible raw length")
-    require(len(stored) == stored_len, "a record runs into the footer")
     require(record_id == expected_id, "wrong record id")
     if codec == RAW:
         require(stored_len == raw_len, "impossible stored length")
@@ -355,8 +372,7 @@ def check_zstd_header(stored: bytes, raw_len: int) -> None:
     require(window <= 2**20, "zstd: window too large")
 
 
-def make_directory(offsets: Sequence[int]) -> bytes:
-    data = struct.pack(f">{len(offsets)}Q", *offsets)
+def make_directory(data: bytes) -> bytes:
     return RECORD_HEAD.pack(DIRECTORY, RAW, 0, len(data), len(data), 0, bytes(32)) + data
 
 
@@ -437,14 +453,20 @@ def segment_root(data: bytes) -> bytes:
 
 
 def open_sealed(
-    data: bytes, *, root_key: bytes | None = None, password: str | None = None
+    data: bytes,
+    *,
+    root_key: bytes | None = None,
+    password: str | None = None,
+    kind: int = STREAM,
 ) -> bytes:
-    """The file in `data`; raises WrongKey, Damaged or Unsupported."""
-    header = parse_header(data[:PAGE])
+    """The file in `data`, or a manifest's bytes; raises WrongKey, Damaged or Unsupported."""
+    header = parse_header(data[:PAGE], kind)
     keys = authenticate_header(header, unwrap(header, root_key, password))
     frames = split_frames(data)
     last = len(frames) - 1
-    plain = b"".join(open_frame(keys, i, i == last, frame) for i, frame in enumerate(frames))
+    plain = b"".join(
+        open_frame(keys, i, i == last, frame, kind=kind) for i, frame in enumerate(frames)
+    )
     file = read_plaintext(plain, keys.record_tag)
     require(data[-TRAILER:] == make_trailer(header.raw, frames), "the trailer is wrong")
     return file

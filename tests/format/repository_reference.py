@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
 import cbor2
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from .reference import (
     NO_NONCE,
     PASSWORD,
+    Damaged,
     Unsupported,
     WrongKey,
     check_parameters,
@@ -29,9 +30,37 @@ CONFIG = struct.Struct(">8s H H I 32s 32s 32s 32s")
 SLOT = struct.Struct(">8s H B B I 16s 32s Q")
 ENTRY = struct.Struct(">8s H B B I Q Q 32s 32s I I 24s")
 SEGMENT = struct.Struct(">16s 32s Q B 7s")
-SNAPSHOT_KEYS = {
-    *("id", "root", "time", "host", "user", "tags", "paths"),
-    *("entries", "files", "bytes", "new_bytes", "errors"),
+
+
+def is_anything(_: object) -> bool:
+    return True
+
+
+def is_text(value: object) -> bool:
+    return type(value) is str
+
+
+def is_time(value: object) -> bool:
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
+def is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**64
+
+
+def is_bytes(length: int | None = None) -> Callable[[object], bool]:
+    return lambda value: type(value) is bytes and length in (None, len(value))
+
+
+def is_array(item: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: type(value) is list and all(map(item, value))
+
+
+PRIVATE = {"time": is_time, "writer": is_text, "session": is_bytes(16)}
+SNAPSHOT = {
+    **{"id": is_bytes(16), "root": is_bytes(32), "time": is_time},
+    **{"host": is_text, "user": is_text, "tags": is_array(is_text), "paths": is_array(is_bytes())},
+    **dict.fromkeys(("entries", "files", "bytes", "new_bytes", "errors"), is_count),
 }
 
 
@@ -135,12 +164,23 @@ def unseal(sealed: bytes, public: bytes, seq: int, log_key: bytes) -> bytes:
 
 
 def private_of(plain: bytes, segments: list[tuple[bytes, bytes, int, int, bytes]]) -> dict:
-    private = cbor2.loads(plain)
-    require(cbor2.dumps(private, canonical=True) == plain, "not canonical")
-    require(set(private) - {"snapshot"} == {"time", "writer", "session"}, "keys")
+    try:
+        private = cbor2.loads(plain)
+        canonical = cbor2.dumps(private, canonical=True)
+    except Exception as error:  # noqa: BLE001 - whatever the decoder says
+        raise Damaged(f"no CBOR: {error}") from None
+    require(canonical == plain, "not canonical")
+    check_map(private, {"snapshot": is_anything, **PRIVATE}, optional={"snapshot"})
     if "snapshot" in private:
         snapshot = private["snapshot"]
-        require(snapshot.keys() == SNAPSHOT_KEYS, "keys")
+        check_map(snapshot, SNAPSHOT)
         manifests = [s[:2] for s in segments if s[3] == 3]
         require((snapshot["id"], snapshot["root"]) in manifests, "no such manifest")
     return private
+
+
+def check_map(value: object, keys: Mapping[str, Callable], optional: Set[str] = frozenset()) -> None:
+    require(type(value) is dict and all(type(key) is str for key in value), "no map of texts")
+    require(value.keys() <= keys.keys(), "unknown keys", Unsupported)
+    require(keys.keys() - optional <= value.keys(), "keys are missing")
+    require(all(keys[key](value[key]) for key in value), "a value of another type")
