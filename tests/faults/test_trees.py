@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,18 @@ def test_a_hundred_thousand_files_in_one_folder_fit_in_memory(
     assert files == 2 * count
     assert len(os.listdir(library.restored(tmp_path / "out"))) == count
     assert peak < PEAK_MAX_KIB, peak
+
+
+def test_a_file_that_claims_exbibytes_is_named_and_the_rest_saved(library: Library) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # few file systems allow it
+        top = Path(folder)
+        (top / "small").write_bytes(b"saved all the same")
+        with (top / "huge").open("wb") as file:
+            file.truncate(2**63 - 4096)
+        errors: list[StrongroomError] = []
+        snapshot = library.back_up(path=top, errors=errors)
+        assert [str(error) for error in errors] == [f"reading {top}/huge: File too large"]
+    assert (snapshot.files, snapshot.bytes) == (1, 18)
 
 
 def test_a_huge_sparse_file_keeps_its_holes(library: Library, tmp_path: Path) -> None:
