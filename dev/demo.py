@@ -39,16 +39,6 @@ class Stage:
     user: float
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The folder that everything happens in."""
-
-    folder: Path
-
-    def __getattr__(self, name: str) -> Path:
-        return self.folder / name
-
-
 def main(arguments: list[str]) -> int:
     """Run the demo over the folder named, or over sample media."""
     sample = media(Path(arguments[0]).expanduser() if arguments else None)
@@ -56,35 +46,35 @@ def main(arguments: list[str]) -> int:
     print(f"\n{sample.origin}, and {NOISE_COUNT * NOISE_LEN >> 20} MiB of seeded noise")
     check_disk(4 * length)
     SCRATCH.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="demo-", dir=SCRATCH) as folder:
-        place = Place(Path(folder))
-        shutil.copytree(sample.folder, place.library / "media", symlinks=True)
-        _write_noise(place.library / "noise")
+    with tempfile.TemporaryDirectory(prefix="demo-", dir=SCRATCH) as name:
+        folder = Path(name)
+        shutil.copytree(sample.folder, folder / "library/media", symlinks=True)
+        _write_noise(folder / "library/noise")
         os.chdir(folder)  # so that the commands printed are short
-        _report(_stages(place), _length(place.library))
-        _damage(place)
+        _report(_stages(folder), _length(folder / "library"))
+        _damage(folder)
     return 0
 
 
-def _stages(place: Place) -> list[Stage]:
-    place.password.write_text("correct horse battery staple\n")
+def _stages(folder: Path) -> list[Stage]:
+    (folder / "password").write_text("correct horse battery staple\n")
     secret = ["--password-file", "password"]
     made = _strongroom("init", "-r", "repository", *secret, "--digits-out", "digits")
-    print(f"the key: {place.digits.read_text().split()[0]} … (16 groups of 4 digits)")
-    copied = _timed("cp -r", ["cp", "-r", "library", "copy"])
-    shutil.rmtree(place.copy)
+    print(f"the key begins with {(folder / 'digits').read_text()[:4]}, 60 more digits follow")
+    copied = _timed("cp -r, made durable", ["sh", "-c", "cp -r library copy && sync -f copy"])
+    shutil.rmtree(folder / "copy")
     stages = [copied, _backup("backup", secret)]
-    _change(place.library)
+    _change(folder / "library")
     stages.append(_backup("backup, a few changed", secret))
     _strongroom("snapshots", "-r", "repository", *secret)
     _strongroom("stats", "-r", "repository", *secret)
     stages.append(_timed("scrub, without a key", [STRONGROOM, "scrub", "-r", "repository"]))
-    place.password.unlink()
+    (folder / "password").unlink()
     print("\nthe password is lost; the digits are not")
     digits = ["--key-file", "digits"]
     stages.append(_timed("verify --data", _command("verify", *digits, "--data")))
     stages.append(_timed("restore", _command("restore", *digits, "latest", "--target", "restored")))
-    count = _compare(place.library, place.restored / "library")
+    count = _compare(folder / "library", folder / "restored/library")
     print(f"all {count} files came back the same, byte for byte")
     return [*stages, made]
 
@@ -133,9 +123,9 @@ def _compare(one: Path, other: Path) -> int:
     return len(files)
 
 
-def _damage(place: Place) -> None:
+def _damage(folder: Path) -> None:
     """Flip one bit of a segment; it is noticed without a key, and the files it hurts are named."""
-    victim = max(place.repository.glob("segments/*/*"), key=lambda path: path.stat().st_size)
+    victim = max((folder / "repository").glob("segments/*/*"), key=lambda path: path.stat().st_size)
     middle = victim.stat().st_size // 2
     victim.chmod(0o600)
     with victim.open("r+b") as file:
@@ -143,7 +133,7 @@ def _damage(place: Place) -> None:
         byte = file.read(1)[0]
         file.seek(middle)
         file.write(bytes([byte ^ 1]))
-    print(f"one bit flipped at offset {middle:,} of {victim.relative_to(place.folder)}:")
+    print(f"one bit flipped at offset {middle:,} of {victim.relative_to(folder)}:")
     for words in (["scrub"], ["verify", "--key-file", "digits", "--data"]):
         print(f"\n$ strongroom {words[0]} -r repository {' '.join(words[1:])}", flush=True)
         done = subprocess.run(_command(words[0], *words[1:]), check=False)
@@ -154,7 +144,7 @@ def _damage(place: Place) -> None:
 
 def _report(stages: list[Stage], total: int) -> None:
     copy = stages[0]
-    print(f"\n{'':<24}{'seconds':>8}{'MB/s':>8}{'x cp -r':>9}{'user CPU s/GB':>15}")
+    print(f"\n{'':<24}{'seconds':>8}{'MB/s':>8}{'x cp':>9}{'user CPU s/GB':>15}")
     for stage in stages:
         print(
             f"{stage.name:<24}{stage.wall:>8.2f}{total / 1e6 / stage.wall:>8,.0f}"

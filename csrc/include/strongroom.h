@@ -233,6 +233,12 @@ SRM_MUST_USE srm_status srm_view_read(
 /* Wipes and frees. NULL is fine. */
 void srm_view_free(srm_view *view);
 
+/* ---- Durability ---------------------------------------------------------------------------- */
+
+/* Return once everything that was written to the file system of this descriptor is on disk.
+ * *os_error: why not, an errno value. Any thread. SRM_EIO, SRM_EINVAL. */
+SRM_MUST_USE srm_status srm_sync(int fd, int32_t *os_error);
+
 /* ---- Chunk index ------------------------------------------------------------------------- */
 
 /* Which chunk of a repository is where: table files, mapped and never written to, and in memory

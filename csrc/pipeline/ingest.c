@@ -16,6 +16,8 @@
 #define CLAIM_MOST 16              /* files at once: the lock is not taken for each */
 #define FILE_COST ((uint64_t)4096) /* a file is work even when it is empty */
 #define MAGIC_LEN 16               /* enough of a file's start to know media by */
+/* Files with holes may claim up to 2^63 bytes, and the ids of each MiB have to be in memory. */
+#define FILE_LEN_MAX ((uint64_t)1 << 46)
 
 /* Files that one worker takes in, one after another. */
 typedef struct claim {
@@ -117,6 +119,10 @@ static srm_status take_file(ingest *w, session_worker *me, claim *c, shared_file
         return SRM_ECANCELLED;
     if (!source_file_open(&file, w->dir_fd, path, result))
         return SRM_OK;
+    if (file.len > FILE_LEN_MAX) {
+        source_file_give_up(&file, EFBIG, result);
+        return SRM_OK;
+    }
     if (file.len > SRM_CHUNK_LEN)
         return share(file, result, shared);
     int os_error = source_file_read(&file, 0, raw, (size_t)file.len, &got);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench import limits, memory
+from bench import limits, memory, quiet
 from bench.corpora import CORPORA, MIB
 from bench.native import Kernels
 from bench.processes import Case, interleave, machine
@@ -25,7 +26,11 @@ STAGES = ["write", "read", "hash", "open", "seal", "compress", "file"]
 def bench(*words: str | Path) -> list[dict[str, Any]]:
     """The JSON lines of a piece."""
     done = subprocess.run(
-        [sys.executable, "-m", "bench", *words], cwd=ROOT, capture_output=True, check=False
+        [sys.executable, "-m", "bench", *words],
+        cwd=ROOT,
+        env=os.environ | {"BENCH_PATIENCE": "0"},
+        capture_output=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr.decode()
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -47,7 +52,11 @@ def test_every_kernel_takes_time_and_goes_over_bytes(kernels: Kernels) -> None:
 
 
 @pytest.mark.xdist_group("bench")
-def test_every_ratio_is_of_kernels_that_exist(kernels: Kernels) -> None:
+def test_every_ratio_is_of_kernels_that_exist(
+    kernels: Kernels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quiet, "PATIENCE", 0)
+    monkeypatch.setattr(quiet, "TRIES", 1)
     (speeds,) = memory.measure(kernels, rounds=1, seconds=0.001)
     assert set(speeds) == set(kernels.names)
     assert all(ratio(speeds) > 0 for ratio in memory.RATIOS.values())
@@ -75,6 +84,17 @@ def test_moments_and_sizes_are_measured(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.xdist_group("bench")
+@pytest.mark.parametrize("corpus", ["media", "small", "text"])
+def test_repositories_are_measured_beside_cp(corpus: str, tmp_path: Path) -> None:
+    words = ["--mib", "3", "--files", "40", "--rounds", "1", "--dir", tmp_path]
+    lines = bench("repository", "--corpus", corpus, *words)
+    cases = {"cp -r", "backup", "unchanged", "scrub", "verify --data", "restore"}
+    assert {line["case"] for line in lines} == cases
+    assert all(line["wall"] > 0 and line["bytes"] > 0 for line in lines)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_targets_are_held_against_what_was_measured(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     lines = [
@@ -96,7 +116,8 @@ def test_corpora_are_the_same_every_time(corpus: str) -> None:
     assert len(first) == length
 
 
-def test_peak_memory_is_that_of_the_command() -> None:
+def test_peak_memory_is_that_of_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "PATIENCE", 0)
     ballast = bytearray(64 * MIB)
     ballast[::4096] = b"x" * (len(ballast) // 4096)
     (run,) = interleave([Case("true", ["true"], lambda: None)], 1)["true"]

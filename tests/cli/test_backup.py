@@ -210,3 +210,16 @@ def test_two_backups_at_once(library: Library) -> None:
     assert [process.wait(60) for process in running] == [0, 0]
     assert len(library("snapshots", "--json").lines) == 2
     library("verify", "--data")
+
+
+def test_a_terminal_shows_how_far_it_is(library: Library) -> None:
+    for number in range(3):
+        (library.source / f"{number}").write_bytes(noise(number, 9_000_000))
+    words = ("-r", "repo", "--key-file", "my.key")
+    run = library.program.on_terminal("backup", *words, "src", piped=[1])
+    assert ID.fullmatch(run.out.decode())
+    assert "backing up" in run.err
+    assert "25.7 MiB" in run.err
+    assert "scrubbing" in library.program.on_terminal("scrub", "-r", "repo").err
+    quiet = library.program.on_terminal("backup", *words, "src", "--no-progress", piped=[1])
+    assert "backing up" not in quiet.err

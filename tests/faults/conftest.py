@@ -36,10 +36,10 @@ def fill(tree: Path) -> None:
     (tree / "text").write_bytes(b"all work and no play " * 60_000)
     (tree / "empty").write_bytes(b"")
     (tree / "deep/er").mkdir(parents=True)
-    for n in range(6):
+    for n in range(4):
         (tree / f"deep/er/{n}").write_bytes(noise.randbytes(n * 900))
     (tree / "deep/er/2").chmod(0o640)
-    os.symlink(b"../nowhere\xff", tree / "deep/link")
+    Path(tree / "deep/link").symlink_to(b"../nowhere\xff")
     os.link(tree / "deep/er/3", tree / "also 3")
     os.mkfifo(tree / "pipe", 0o644)
     for path in (tree / "deep/er/1", tree / "deep/er", tree):
@@ -51,7 +51,7 @@ def change(tree: Path) -> None:
     noise = random.Random(6)
     (tree / "media/song").write_bytes(noise.randbytes(MIB + 5))
     (tree / "text").write_bytes(b"all play and no work " * 50_000)
-    (tree / "deep/er/4").unlink()
+    (tree / "deep/er/0").unlink()
     (tree / "new").mkdir()
     for n in range(3):
         (tree / f"new/{n}").write_bytes(noise.randbytes(1200 + n))

@@ -46,7 +46,7 @@ def program(order: dict[str, Any]) -> dict[str, Any]:
     """The whole program, with its own standard streams."""
     os.chdir(order["cwd"])
     with (
-        open(os.devnull, "rb") as empty,
+        Path(os.devnull).open("rb") as empty,
         tempfile.TemporaryFile() as out,
         tempfile.TemporaryFile() as err,
     ):

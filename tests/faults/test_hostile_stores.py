@@ -87,10 +87,27 @@ def flip(path: Path, at: int) -> None:
     path.write_bytes(content)
 
 
+def turn_into_a_loop(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+def turn_into_a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def cut(path: Path, length: int) -> None:
+    content = path.read_bytes()[:length]
+    path.unlink()
+    path.write_bytes(content)
+
+
 Attack: TypeAlias = Callable[[Prey], None]
 
-# What is done; the code of each verb: snapshots, verify --data, restore latest, scrub.
-ATTACKS: dict[str, tuple[Attack, tuple[int, int, int, int]]] = {
+# Of snapshots, verify --data, restore latest, scrub. None: 0 or 13; it may be able to do without.
+Codes: TypeAlias = tuple[int, int, int | None, int]
+ATTACKS: dict[str, tuple[Attack, Codes]] = {
     "manifest replaced by an older snapshot's": (
         lambda p: put(p.manifest(1), p.manifest(2)),
         (0, 13, 13, 13),
@@ -107,11 +124,11 @@ ATTACKS: dict[str, tuple[Attack, tuple[int, int, int, int]]] = {
     "manifest gone": (lambda p: p.manifest(2).unlink(), (0, 13, 13, 13)),
     "manifest empty": (lambda p: put(Path(os.devnull), p.manifest(2)), (0, 13, 13, 13)),
     "manifest a link to itself": (
-        lambda p: (lambda at: (at.unlink(), at.symlink_to(at.name))[1])(p.manifest(2)),
+        lambda p: turn_into_a_loop(p.manifest(2)),
         (0, 13, 13, 13),
     ),
     "manifest a pipe": (
-        lambda p: (lambda at: (at.unlink(), os.mkfifo(at))[1])(p.manifest(2)),
+        lambda p: turn_into_a_pipe(p.manifest(2)),
         (0, 13, 13, 13),
     ),
     "manifest a folder": (
@@ -135,12 +152,28 @@ ATTACKS: dict[str, tuple[Attack, tuple[int, int, int, int]]] = {
         (0, 13, 13, 13),
     ),
     "data segment a link to itself": (
-        lambda p: (lambda at: (at.unlink(), at.symlink_to(at.name))[1])(p.data(0)[0]),
+        lambda p: turn_into_a_loop(p.data(0)[0]),
         (0, 13, 13, 13),
     ),
     "data segment a pipe": (
-        lambda p: (lambda at: (at.unlink(), os.mkfifo(at))[1])(p.data(0)[0]),
+        lambda p: turn_into_a_pipe(p.data(0)[0]),
         (0, 13, 13, 13),
+    ),
+    "data segment without trailer": (lambda p: cut(p.data(0)[0], -4160), (0, 13, None, 13)),
+    "data segment without the end": (lambda p: cut(p.data(0)[0], -9000), (0, 13, None, 13)),
+    "half of a data segment": (lambda p: cut(p.data(0)[0], 2**20), (0, 13, 13, 13)),
+    "header of a data segment": (lambda p: cut(p.data(0)[0], 4096), (0, 13, 13, 13)),
+    "longer data segment": (
+        lambda p: p.data(0)[0].write_bytes(p.data(0)[0].read_bytes() + bytes(4096)),
+        (0, 13, None, 13),
+    ),
+    "data segment flipped in the header": (lambda p: flip(p.data(0)[0], 40), (0, 13, None, 13)),
+    "data segment flipped in a frame": (lambda p: flip(p.data(0)[0], 6000), (0, 13, 13, 13)),
+    "data segment flipped at the end": (lambda p: flip(p.data(0)[0], -3), (0, 13, None, 13)),
+    "packed segment flipped": (lambda p: flip(p.data(0)[-1], 6000), (0, 13, 13, 13)),
+    "packed segment's directory flipped": (
+        lambda p: flip(p.data(0)[-1], -4160 - 32 - 300),
+        (0, 13, None, 13),
     ),
     "log entries swapped": (
         lambda p: swap(p.library.entries()[0], p.library.entries()[1]),
@@ -178,14 +211,19 @@ ATTACKS: dict[str, tuple[Attack, tuple[int, int, int, int]]] = {
 }
 
 
-def codes(faulty: Driver, prey: Prey, expected: tuple[int, int, int, int]) -> list[str]:
+def codes(faulty: Driver, prey: Prey, expected: Codes) -> list[str]:
     """What the verbs say."""
     base = prey.library.base
-    verbs = ("snapshots",), ("verify", "--data"), ("restore", "latest", "--target", "out"), ("scrub",)
+    verbs = (
+        ("snapshots",),
+        ("verify", "--data"),
+        ("restore", "latest", "--target", "out"),
+        ("scrub",),
+    )
     said = []
     for words, code in zip(verbs, expected, strict=True):
         run = faulty.program(base, *words, code=code)
-        assert ("strongroom: error: " in run.err) == (code != 0), run
+        assert ("strongroom: error: " in run.err) == (run.code != 0), run
         said.append(run.err)
     return said
 

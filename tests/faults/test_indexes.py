@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 from collections.abc import Callable
@@ -84,7 +83,7 @@ HARMS: dict[str, Harm] = {
     "the last missing": drop(-1),
     "folders": turn_into_folders,
     "no folder": turn_into_a_file,
-    "unreadable": lambda folder, _: [os.chmod(table, 0) for table in tables(folder)],
+    "unreadable": lambda folder, _: [Path(table).chmod(0) for table in tables(folder)],
 }
 
 

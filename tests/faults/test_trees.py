@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -108,9 +109,7 @@ def read_deep(tree: Path, part: str, depth: int) -> bytes:
     [("d", 200), ("d" * 250, 16), ("d" * 200, 40), ("deep", 400)],
     ids=["200 levels", "4,000 characters", "8,000 characters", "400 levels"],
 )
-def test_deep_folders_come_back(
-    library: Library, tmp_path: Path, part: str, depth: int
-) -> None:
+def test_deep_folders_come_back(library: Library, tmp_path: Path, part: str, depth: int) -> None:
     make_deep(library.tree, part, depth)
     snapshot = library.back_up()
     assert snapshot.entries > depth
@@ -122,7 +121,7 @@ def test_deep_folders_come_back(
     assert result.files == 2
 
 
-# VmHWM, because ru_maxrss of a process that was started from a large one is large from the beginning.
+# VmHWM, because ru_maxrss of what is started from a large process is large from the beginning.
 WORK = """
 import sys
 from pathlib import Path
@@ -167,6 +166,18 @@ def test_a_hundred_thousand_files_in_one_folder_fit_in_memory(
     assert files == 2 * count
     assert len(os.listdir(library.restored(tmp_path / "out"))) == count
     assert peak < PEAK_MAX_KIB, peak
+
+
+def test_a_file_that_claims_exbibytes_is_named_and_the_rest_saved(library: Library) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:  # few file systems allow it
+        top = Path(folder)
+        (top / "small").write_bytes(b"saved all the same")
+        with (top / "huge").open("wb") as file:
+            file.truncate(2**63 - 4096)
+        errors: list[StrongroomError] = []
+        snapshot = library.back_up(path=top, errors=errors)
+        assert [str(error) for error in errors] == [f"reading {top}/huge: File too large"]
+    assert (snapshot.files, snapshot.bytes) == (1, 18)
 
 
 def test_a_huge_sparse_file_keeps_its_holes(library: Library, tmp_path: Path) -> None:
@@ -374,7 +385,7 @@ def test_a_repository_that_is_read_only_can_be_restored_from(
     library.cache.chmod(0o555)
     as_somebody(powerless, library, tmp_path / "out", "refuse")
     assert_same(look(library.restored(tmp_path / "out")), expected)
-    with pytest.raises(AssertionError, match="TargetError.*Permission denied"):
+    with pytest.raises(AssertionError, match=r"TargetError.*Permission denied"):
         as_somebody(powerless, library)
     for folder, _, _ in os.walk(library.folder):
         Path(folder).chmod(0o755)
@@ -410,6 +421,7 @@ def test_every_type_of_entry_is_told(library: Library, tmp_path: Path, faulty: D
     os.mkfifo(library.tree / "pipe")
     faulty.program(library.base, "backup", library.tree)
     with library.open() as repository:
-        types = {entry.path.rpartition(b"/")[2]: entry.type
-                 for entry in repository.snapshot().entries()}
+        types = {
+            entry.path.rpartition(b"/")[2]: entry.type for entry in repository.snapshot().entries()
+        }
     assert (types[b"file"], types[b"folder"], types[b"pipe"]) == (FILE, FOLDER, FIFO)

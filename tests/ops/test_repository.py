@@ -152,7 +152,8 @@ def test_a_stream_that_breaks_is_not_stored(repository: Repository, url: Path) -
 def test_a_stream_takes_no_more_memory_than_it_must(url: Path, key: RootKey) -> None:
     Path("my.key").write_text(key.to_digits())
     program = """
-import resource, sys
+import re, sys
+from pathlib import Path
 from strongroom import Repository
 class Zeros:
     left = int(sys.argv[1])
@@ -162,7 +163,7 @@ class Zeros:
         return self.left.to_bytes(8, "big") * (size // 8)
 with Repository.open("repo", key="my.key") as repository:
     repository.add_stream("zeros", Zeros())
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
 """
     Repository.create(url, key=key).close()
     peaks = []

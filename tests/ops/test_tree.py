@@ -213,6 +213,19 @@ def test_what_changed_just_before_is_read_again(backups):
     assert backups.store.read == []
 
 
+def test_what_changed_within_a_tick_of_a_coarse_clock_is_read_again(backups):
+    stamp = int(time.time() - 0.5) * 10**9  # as FAT or sshfs would give it
+    write("f", b"1")
+    os.utime("f", ns=(stamp, stamp))
+    backups.run(later=False)
+    write("f", b"2")
+    os.utime("f", ns=(stamp, stamp))
+    backups.run(ignore_ctime=True)
+    assert backups.store.read == [b"f"]
+    backups.run(ignore_ctime=True)
+    assert backups.store.read == []
+
+
 def test_a_file_whose_chunks_are_gone_is_read_again(backups):
     write("a", b"1")
     write("b", b"2" * (CHUNK_LEN + 1))

@@ -18,7 +18,6 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from faults.injected import Driver, Fault, driver
 from faults.library import Library, look
-
 from strongroom.manifest.entry import FILE, FOLDER, SYMLINK
 from strongroom.ops.overwrite import Overwrite
 from strongroom.repository.snapshots import Snapshot

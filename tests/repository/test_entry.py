@@ -126,6 +126,16 @@ def test_two_attempts_never_share_a_key() -> None:
         assert again[at : at + 32] != STORED[at : at + 32]
 
 
+def test_random_numbers_that_repeat_make_no_key_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries.secrets, "token_bytes", bytes)
+    later = replace(DRAFT, private=replace(DRAFT.private, time=DRAFT.private.time + 1))
+    one, other = (
+        make_entry(draft, KEYS, seq=7, prev=PREV, repo_id=REPO_ID) for draft in (DRAFT, later)
+    )
+    assert one[:PUBLIC_LEN] == other[:PUBLIC_LEN]
+    assert one[PUBLIC_LEN : PUBLIC_LEN + 64] != other[PUBLIC_LEN : PUBLIC_LEN + 64]
+
+
 def test_nothing_private_is_in_plain_sight() -> None:
     for word in (b"host", b"user", b"/home", b"caf\xe9", b"one"):
         assert word not in STORED

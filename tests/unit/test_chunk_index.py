@@ -6,7 +6,9 @@ import os
 import resource
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -133,6 +135,25 @@ def test_a_closed_index_says_so():
     index.close()
     with pytest.raises(ValueError, match="closed"):
         index.find(some_ids(1))
+
+
+def test_an_index_can_be_closed_while_another_thread_asks():
+    ids = some_ids(200_000)
+    for _ in range(5):
+        index = filled(ids)
+        asking = Event()
+
+        def ask(index=index, asking=asking):
+            with suppress(ValueError):  # it is closed
+                while True:
+                    asking.set()
+                    index.find(ids)
+
+        thread = Thread(target=ask)
+        thread.start()
+        asking.wait()
+        index.close()
+        thread.join()
 
 
 def memory() -> int:

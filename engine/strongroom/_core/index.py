@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -41,6 +42,7 @@ class ChunkIndex:
 
         Raises DamagedError or UnsupportedError where one is of no use and should be deleted.
         """
+        self._lock = Lock()
         self._holder = ffi.new("srm_index **")
         self._guard = ffi.gc(self._holder, _free_index)
         try:
@@ -69,7 +71,9 @@ class ChunkIndex:
         """Which of these chunks are known: n booleans."""
         rows = _rows(ids)
         found = np.zeros(len(rows), dtype=np.uint8)
-        status = lib.srm_index_find_all(self.handle, _bytes(rows), len(rows), _bytes(found))
+        # The thread that walks a tree may still be here when an interrupted backup is closed.
+        with self._lock:
+            status = lib.srm_index_find_all(self.handle, _bytes(rows), len(rows), _bytes(found))
         check(status, doing=_FINDING)
         return found.view(np.bool_)
 
@@ -142,7 +146,8 @@ class ChunkIndex:
 
     def close(self) -> None:
         """Free it. More than once is fine."""
-        ffi.release(self._guard)
+        with self._lock:
+            ffi.release(self._guard)
 
     def __enter__(self) -> ChunkIndex:
         return self

@@ -27,6 +27,8 @@ VERBS: Final = {
     "backup": "Store files and folders as a snapshot.",
     "snapshots": "List snapshots.",
     "ls": "List what is in a snapshot.",
+    "find": "Find paths in snapshots.",
+    "diff": "Say what changed from one snapshot to another.",
     "restore": "Bring back a snapshot, or some of it.",
     "cat": "Write a file of a snapshot to standard output.",
     "verify": "Check that every snapshot can be restored.",

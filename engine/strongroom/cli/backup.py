@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from strongroom.cli.progress import Meter
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.backup import BackupResult, Labels
 from strongroom.ops.exclude import read_paths, read_patterns
+from strongroom.ops.measure import Measuring
 from strongroom.ops.seal import DEFAULT_LEVEL
 from strongroom.ops.tree import Selection
 from strongroom.stores.local import LocalStore
@@ -138,7 +140,10 @@ def command(
         open_repository(store, secret, console, piped=piped) as repository,
         Meter(console, "backing up", None) as meter,
         meter.file("", 0) as step,
+        ExitStack() as stack,
     ):
+        if meter.is_shown:
+            stack.enter_context(closing(Measuring(selection, meter.expect)))
         result = repository.backup(
             selection,
             labels=Labels(host=host, tags=tags),

@@ -35,6 +35,10 @@ class Bar:
         """What is being done now."""
         self._progress.update(self._task, description=words)
 
+    def expect(self, total: int) -> None:
+        """So many bytes there are."""
+        self._progress.update(self._task, total=total)
+
     def move(self, done: int) -> None:
         """So many bytes are done."""
         self._progress.update(self._task, completed=done)

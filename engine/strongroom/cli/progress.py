@@ -16,6 +16,7 @@ class _Bar(Protocol):
     """What cli.bar draws."""
 
     def say(self, words: str) -> None: ...
+    def expect(self, total: int) -> None: ...
     def move(self, done: int) -> None: ...
     def stop(self) -> None: ...
 
@@ -45,6 +46,16 @@ class Meter:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+    @property
+    def is_shown(self) -> bool:
+        """Is anybody looking?"""
+        return self._shown
+
+    def expect(self, total: int) -> None:
+        """So many bytes there are, as is known by now. Any thread."""
+        if self._bar is not None:
+            self._bar.expect(total)
 
     @contextmanager
     def file(self, name: str, size: int) -> Iterator[Progress]:

@@ -29,7 +29,7 @@ from strongroom.stores.local import LocalStore
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be restored.")
 @click.option("--devices", is_flag=True, help="Make device nodes too, which takes root.")
-@click.option("--numeric-owner", is_flag=True, help="Owners by number, not by name.")
+@click.option("--numeric-owners", is_flag=True, help="Owners by number, not by name.")
 @with_threads
 @with_repository
 @with_secret
@@ -42,7 +42,7 @@ def command(
     overwrite: str | None,
     dry_run: bool,
     devices: bool,
-    numeric_owner: bool,
+    numeric_owners: bool,
     threads: int | None,
     store: LocalStore,
     secret: SecretOptions,
@@ -61,7 +61,7 @@ def command(
         overwrite=Overwrite.REFUSE if overwrite is None else Overwrite(overwrite),
         dry_run=dry_run,
         devices=devices,
-        numeric_owners=numeric_owner,
+        numeric_owners=numeric_owners,
     )
     outcome = Outcome(console)
     with open_repository(store, secret, console) as repository:

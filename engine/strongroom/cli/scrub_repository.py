@@ -21,7 +21,12 @@ def report_repository(
 
     with Meter(console, "scrubbing", None) as meter, meter.file("", 0) as step:
         result = scrub_repository(
-            url, public_key=public_key, threads=threads, on_damage=name, progress=step
+            url,
+            public_key=public_key,
+            threads=threads,
+            on_damage=name,
+            on_total=meter.expect,
+            progress=step,
         )
     _report(url, result, console)
     outcome.settle(

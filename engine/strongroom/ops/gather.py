@@ -32,6 +32,9 @@ BYTES_MAX: Final = 256 << 20
 SLOTS_MAX: Final = 16384
 # The first batch is small, so that reading begins at once.
 _FIRST: Final = 16
+# Some file systems (FAT, sshfs, ext4 with small inodes) keep time stamps in steps of up to 2 s.
+_SECOND_NS: Final = 1_000_000_000
+_COARSE_NS: Final = 2 * _SECOND_NS
 
 LinkKey: TypeAlias = "tuple[int, int, int, int]"
 Ready: TypeAlias = "tuple[bytes, int, int, bytes]"
@@ -86,6 +89,13 @@ class Changed:
     settled_ns: int = 0
     """What changed later may have changed unseen in the tick of the clock in which it was read."""
 
+    def is_settled(self, at_ns: int) -> bool:
+        """Would a change after a file of that time stamp was read have got another one? Whole
+        seconds may be all that its file system knows."""
+        if at_ns % _SECOND_NS == 0:
+            at_ns += _COARSE_NS
+        return at_ns < self.settled_ns
+
 
 class Gatherer:
     """Sorts what the walk finds into batches. Works in one thread, and knows no other."""
@@ -117,14 +127,15 @@ class Gatherer:
 
     def batches(self, steps: Iterator[Found]) -> Iterator[Batch]:
         """All that steps give, in order."""
-        find, settled = self._earlier.find, self._changed.settled_ns
+        find, is_settled = self._earlier.find, self._changed.is_settled
+        long_settled = self._changed.settled_ns - _COARSE_NS
         for found in steps:
             path, prefix, _, status = found
             type_ = TYPES[status.st_mode & TYPE_BITS]
             old = find(path)
             if (
                 old is None
-                or status.st_ctime_ns >= settled
+                or (status.st_ctime_ns >= long_settled and not is_settled(status.st_ctime_ns))
                 or old[3][4] != type_
                 or _status(status, type_) != stored_status(old[3])
             ):
@@ -169,7 +180,7 @@ class Gatherer:
             and (before.size, before.mtime_ns) == (status.st_size, status.st_mtime_ns)
             and (changed.ignore_ctime or before.ctime_ns == status.st_ctime_ns)
             and (changed.ignore_inode or before.ino == status.st_ino)
-            and latest < changed.settled_ns
+            and changed.is_settled(latest)
         )
 
     def _keep(

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from strongroom.manifest.entry import Entry
+from strongroom.ops.compare import Changed, compare
 from strongroom.ops.listing import list_entries, path_in_snapshot
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.snapshots import Snapshot
@@ -35,3 +36,15 @@ class SavedSnapshot:
         doing = f"listing snapshot {self.id}"
         with self._opened.open_manifest(self.info) as manifest:
             yield from list_entries(manifest, below=below, doing=doing)
+
+    def compare(self, newer: SavedSnapshot) -> Iterator[Changed]:
+        """What changed from this snapshot to that one of the same repository, in order.
+
+        Raises DamagedError.
+        """
+        doing = f"comparing snapshots {self.id} and {newer.id}"
+        with (
+            self._opened.open_manifest(self.info) as old,
+            self._opened.open_manifest(newer.info) as new,
+        ):
+            yield from compare(old, new, doing=doing)

@@ -64,6 +64,7 @@ def scrub_repository(
     public_key: bytes | None = None,
     threads: int | None = None,
     on_damage: Report = _ignore,
+    on_total: Callable[[int], None] | None = None,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> RepositoryScrub:
@@ -71,6 +72,7 @@ def scrub_repository(
 
     Without public_key this finds accidental damage: the repository is consistent in itself. With
     Repository.public_key, kept elsewhere, it finds any change but the loss of the newest entries.
+    on_total: called with the stored bytes there are, once the log is read.
     on_damage: called with the name of each damaged or missing object, and what is wrong with it.
     Raises NoRepositoryError, DamagedError where the config is damaged or names another key.
     """
@@ -79,6 +81,7 @@ def scrub_repository(
         public_key=public_key,
         threads=threads,
         report=on_damage,
+        on_total=on_total,
         watch=Watch(progress, cancel),
     )
 
@@ -89,6 +92,7 @@ def scrub_store(
     public_key: bytes | None = None,
     threads: int | None = None,
     report: Report,
+    on_total: Callable[[int], None] | None = None,
     watch: Watch = UNWATCHED,
 ) -> RepositoryScrub:
     """Hold config, slots, the log's signatures and chain, and every stored byte of every segment
@@ -115,6 +119,8 @@ def scrub_store(
         findings.add("log", error)
         whole = False
     segments = list(log.segments())
+    if on_total is not None:
+        on_total(sum(segment.length for segment in segments))
     _scrub_all(store, segments, thread_limit(threads), findings, watch)
     known = {segment_name(segment.id) for segment in segments}
     others = [name for name in store.list(SEGMENTS) if name not in known] if whole else []

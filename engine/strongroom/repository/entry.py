@@ -117,7 +117,8 @@ def make_entry(
         0,
         bytes(24),
     ) + b"".join(_SEGMENT.pack(s.id, s.root, s.length, s.type, bytes(7)) for s in draft.segments)
-    esalt = secrets.token_bytes(32)
+    # A cloned machine may repeat its random numbers: what is sealed makes the salt, too.
+    esalt = mac(secrets.token_bytes(32), public + plain)
     commitment, key = _sealing_keys(keys, seq, esalt)
     body = public + esalt + commitment + AESGCM(key).encrypt(_NONCE, plain, public)
     body += mac(_mac_key(keys), body)

@@ -1,0 +1,46 @@
+"""strongroom find and diff: where a path is, and what became of it."""
+
+from __future__ import annotations
+
+from cli.library import Library, grow
+
+
+def test_find_looks_into_every_snapshot(library: Library) -> None:
+    ids = grow(library)
+    lines = library("find", "*.bin").out.decode().splitlines()
+    found = [(line.split()[0], line.split()[-1]) for line in lines]
+    a, b = "src/a.bin", "src/b.bin"
+    pairs = [(0, a), (1, a), (1, b), (2, a), (2, b)]
+    assert found == [(ids[number][:8], path) for number, path in pairs]
+    one = library("find", "-s", "latest", "deep/*", "empty", "--json").lines
+    assert [line["path"] for line in one] == ["src/deep/a again", "src/empty"]
+    assert {line["snapshot"] for line in one} == {ids[2]}
+    assert library("find", "nothing").out == b""
+    library("find", code=2)
+
+
+def test_diff_tells_what_changed(library: Library) -> None:
+    grow(library)
+    (library.source / "a.bin").unlink()
+    (library.source / "notes.txt").write_text("changed")
+    (library.source / "empty").chmod(0o700)
+    (library.source / "link").symlink_to("a")
+    library.backup()
+    first, *_, old, _new = [line["snapshot"] for line in library("snapshots", "--json").lines]
+    run = library("diff", old, "latest")
+    lines = run.out.decode().splitlines()
+    # The folder's time of change.
+    assert lines == ["U src", "- src/a.bin", "U src/empty", "+ src/link", "M src/notes.txt"]
+    assert "1 added, 1 removed, 1 modified, 2 attributes" in run.err
+    *changes, summary = library("diff", "latest", old, "--json").lines
+    assert [c["change"] for c in changes] == [
+        "attributes",
+        "added",
+        "attributes",
+        "removed",
+        "modified",
+    ]
+    assert (summary["added"], summary["removed"]) == (1, 1)
+    same = library("diff", first, first)
+    assert same.out == b""
+    assert "0 added" in same.err
