@@ -10,7 +10,6 @@ from typing import Final
 from strongroom.manifest.entry import DEVICES, FILE, SYMLINK, Entry
 from strongroom.ops.record import TYPE_BITS, TYPES
 
-BLOCKED: Final = "something else has its name; nothing in it is restored"
 REPLACE_HINT: Final = "choose an empty target, or replace what is there with --overwrite always"
 IN_THE_WAY: Final = (
     ("it exists", "choose an empty target, or say with --overwrite what is to become of it"),

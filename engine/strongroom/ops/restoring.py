@@ -16,15 +16,7 @@ from strongroom.ops.contents import ChunkSource, Contents, LinkKey, Pending
 from strongroom.ops.folders import Folders, split
 from strongroom.ops.landing import Landing
 from strongroom.ops.nodes import finish_node, link_again, make_node
-from strongroom.ops.overwrite import (
-    BLOCKED,
-    IN_THE_WAY,
-    REPLACE_HINT,
-    Overwrite,
-    Verdict,
-    is_same,
-    judge,
-)
+from strongroom.ops.overwrite import IN_THE_WAY, REPLACE_HINT, Overwrite, Verdict, is_same, judge
 
 _WAITING_MAX: Final = 4096
 # A file of 1 TiB. The ids of larger ones are not kept for the sake of further names.
@@ -159,7 +151,8 @@ class Restorer:
                 self._open_up(entry)
             return
         if there is not None and self._options.overwrite is not Overwrite.ALWAYS:
-            self._fail(entry, BLOCKED, hint=REPLACE_HINT)
+            why = "something else has its name; nothing in it is restored"
+            self._fail(entry, why, hint=REPLACE_HINT)
             self._blocked = entry.path + b"/"
             return
         if not self._options.dry_run:
