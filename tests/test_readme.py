@@ -21,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """What the README takes for granted: a film, some pictures, a password."""
+    """What the README takes for granted: a film, some pictures, passwords."""
     noise = random.Random(7)
     (tmp_path / "film.mkv").write_bytes(b"\x1a\x45\xdf\xa3" + noise.randbytes(3_000_000))
     pictures = tmp_path / "Pictures" / "2024"
@@ -30,6 +30,7 @@ def folder(tmp_path: Path) -> Path:
         (pictures / f"{number}.jpg").write_bytes(b"\xff\xd8\xff" + noise.randbytes(50_000))
     (tmp_path / "Pictures" / "list.txt").write_text("0 1 2\n" * 1000)
     (tmp_path / "password.txt").write_text("correct horse battery staple\n")
+    (tmp_path / "new.txt").write_text("granite otter velvet lantern\n")
     return tmp_path
 
 

@@ -66,6 +66,14 @@ def test_missing_sources_are_named_and_the_rest_is_stored(library: Library) -> N
     library("backup", code=2)
 
 
+def test_where_nothing_is_there_nothing_is_stored(library: Library) -> None:
+    for missing in ("missing", "../missing", library.source / "missing", "/missing/as/well"):
+        run = library("backup", missing, code=1)
+        assert "nothing of what was named could be read" in run.err
+    assert library("snapshots").out == b""
+    library("backup", "/missing/as/well", library.source, code=3)
+
+
 def test_unreadable_files_are_named(library: Library, powerless: tuple[str, ...]) -> None:
     (library.source / "open").write_text("a")
     (library.source / "shut").write_text("a")
@@ -119,6 +127,20 @@ def test_excludes_and_lists_of_paths(library: Library) -> None:
     assert "No such file" in library("backup", "--files-from", "nolist", code=1).err
 
 
+def test_lists_may_come_by_standard_input(library: Library) -> None:
+    for name in ("a.txt", "b.tmp"):
+        (library.source / name).write_text(name)
+    library("backup", "--files-from", "-", data=b"src/a.txt\nsrc/b.tmp\n")
+    assert paths(library) == [b"src", b"src/a.txt", b"src/b.tmp"]
+    library("backup", "--exclude-from", "-", "src", data=b"*.tmp\n")
+    assert paths(library) == [b"src", b"src/a.txt"]
+    for words in (("--stdin-name", "x"), ("--files-from", "-")):
+        run = library("backup", "--exclude-from", "-", *words, code=2, data=b"a")
+        assert "only one of the things to read" in run.err
+    both = ("backup", "-r", "repo", "--key-file", "/dev/stdin", "--files-from", "-")
+    assert "cannot both be standard input" in library.program(*both, code=2, data=b"src").err
+
+
 def test_standard_input_is_a_file(library: Library) -> None:
     content = noise(3, 3_000_000)
     run = library("backup", "--stdin-name", "db.sql", data=content)
@@ -126,6 +148,8 @@ def test_standard_input_is_a_file(library: Library) -> None:
     assert library("cat", "latest", "db.sql").out == content
     library("backup", "--stdin-name", "x", "src", code=2)
     library("backup", "--stdin-name", "../x", code=2, data=b"")
+    run = library("backup", "--stdin-name", "x", "--dry-run", code=2, data=b"a")
+    assert "a dry run of a stream has nothing to say" in run.err
 
 
 def test_a_dry_run_changes_nothing(library: Library) -> None:
@@ -143,6 +167,15 @@ def test_a_dry_run_changes_nothing(library: Library) -> None:
 def test_the_repository_is_not_backed_up_into_itself(library: Library) -> None:
     library("backup", ".")
     assert not [path for path in paths(library) if path.startswith(b"repo")]
+
+
+def test_a_repository_named_to_go_into_itself_is_refused(library: Library) -> None:
+    run = library("backup", "repo", "src", code=3)
+    assert "error: reading repo: it is the repository itself" in run.err
+    assert paths(library) == [b"src"]
+    library("backup", library.store.folder, code=1)
+    library("backup", "repo/config")
+    assert paths(library) == [b"repo", b"repo/config"]
 
 
 def test_no_repository_or_a_wrong_key_have_exit_codes_of_their_own(library: Library) -> None:

@@ -127,6 +127,11 @@ def test_init_never_replaces_a_repository(program: Program, folder: Path) -> Non
     assert contents(folder) == before
 
 
+def test_init_names_the_place_where_it_failed(program: Program, folder: Path) -> None:
+    run = program("init", "-r", "pw", "--key-file", "my.key", code=1)
+    assert f"making a repository at {folder}/pw: writing config: Not a directory" in run.err
+
+
 def test_init_does_not_build_on_ruins(program: Program, folder: Path) -> None:
     (folder / "repo/log").mkdir(parents=True)
     (folder / "repo/log/0000000000000001").touch()

@@ -84,6 +84,25 @@ def test_what_is_there_stays_unless_told_otherwise(library: Library) -> None:
     assert not old.exists()
 
 
+def test_hints_are_to_the_point(library: Library) -> None:
+    (library.source / "a").write_text("a")
+    (library.source / "b").mkdir()
+    library.backup()
+    out = library.program.folder / "out" / "src"
+    (out / "a").mkdir(parents=True)
+    for overwrite in ("never", "if-newer", "always"):
+        words = ("restore", "latest", "--target", "out", "--overwrite", overwrite)
+        assert "hint: move the folder away" in library(*words, code=3).err
+    (out / "a").rmdir()
+    (out / "b").rmdir()
+    (out / "b").touch()
+    run = library("restore", "latest", "--target", "out", "--overwrite", "if-newer", code=3)
+    assert "or replace what is there with --overwrite always" in run.err
+    for target in ("my.key", "my.key/below"):
+        run = library("restore", "latest", "--target", target, code=1)
+        assert f"restoring to {target}: it is not a folder" in run.err
+
+
 def test_a_dry_run_writes_nothing(library: Library) -> None:
     grow(library)
     run = library("restore", "latest", "--target", "out", "--dry-run")

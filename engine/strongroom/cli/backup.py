@@ -17,6 +17,7 @@ from strongroom.cli.console import Console, put
 from strongroom.cli.opening import open_repository, size_words, snapshot_fields
 from strongroom.cli.options import (
     FILE,
+    PIPE,
     with_console,
     with_repository,
     with_secret,
@@ -38,14 +39,19 @@ STDIN = 0
 _CHOICES: Final = (
     click.argument("paths", nargs=-1, metavar="[PATH...]"),
     click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches."),
-    click.option("--exclude-from", multiple=True, type=FILE, help="File of such patterns."),
+    click.option("--exclude-from", multiple=True, type=FILE, help="File of such patterns, or -."),
     click.option(
         "--exclude-if-present",
         multiple=True,
         metavar="NAME",
         help="Take folders that hold NAME without their contents.",
     ),
-    click.option("--files-from", multiple=True, type=FILE, help="File of paths, by line or NUL."),
+    click.option(
+        "--files-from",
+        multiple=True,
+        type=FILE,
+        help="File of paths, or -; each on a line, or ended by NUL.",
+    ),
     click.option("--stdin-name", metavar="NAME", help="Store standard input as a file NAME."),
     click.option("--one-file-system", is_flag=True, help="Stay on the file system of each PATH."),
     click.option("--ignore-inode", is_flag=True, help="A new inode alone is no change."),
@@ -54,14 +60,19 @@ _CHOICES: Final = (
 )
 
 
+_PIPED: Final = ("stdin_name", "exclude_from", "files_from")
+
+
 def _with_selection(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What to take and what to leave out, gathered into `selection`."""
+    """What to take and what to leave out, gathered into `selection`; and whether some of it comes
+    by standard input, as `piped`."""
 
     @functools.wraps(function)
     def wrapped(**given: Any) -> Any:
         chosen = inspect.signature(_select).parameters
+        piped = _takes_standard_input(**{name: given[name] for name in _PIPED})
         selection = _select(**{name: given.pop(name) for name in chosen})
-        return function(selection=selection, **given)
+        return function(selection=selection, piped=piped, **given)
 
     for choice in reversed(_CHOICES):
         wrapped = choice(wrapped)
@@ -81,8 +92,8 @@ def _select(
     ignore_ctime: bool,
     force_read: bool,
 ) -> Selection:
-    patterns = [pattern for file in exclude_from for pattern in read_patterns(file)]
-    listed = [path for file in files_from for path in read_paths(file)]
+    patterns = [pattern for file in exclude_from for pattern in read_patterns(_opened(file))]
+    listed = [path for file in files_from for path in read_paths(_opened(file))]
     return Selection(
         paths=(*paths, *listed),
         excludes=(*exclude, *patterns),
@@ -94,6 +105,21 @@ def _select(
         stream_name=stdin_name,
         stream=None if stdin_name is None else STDIN,
     )
+
+
+def _takes_standard_input(
+    *, stdin_name: str | None, exclude_from: tuple[Path, ...], files_from: tuple[Path, ...]
+) -> bool:
+    """Raises a usage error if several things were to be read from it."""
+    takers = [file for file in (*exclude_from, *files_from) if file == PIPE]
+    count = len(takers) + (stdin_name is not None)
+    if count > 1:
+        raise click.UsageError("standard input can be only one of the things to read")
+    return count == 1
+
+
+def _opened(file: Path) -> Path | int:
+    return STDIN if file == PIPE else file
 
 
 @click.command("backup")
@@ -115,6 +141,7 @@ def _select(
 def command(
     *,
     selection: Selection,
+    piped: bool,
     store: LocalStore,
     secret: SecretOptions,
     tags: tuple[str, ...],
@@ -130,12 +157,15 @@ def command(
     are stored already, under whatever name, are not stored again. Files that cannot be read, or
     change meanwhile, are named, and the exit code is 3.
 
+    A PATTERN is much as in a .gitignore, on paths as ls shows them: *.tmp at any depth, /home/ada/x
+    only there, cache/ for folders alone, a/**/b with any folders between; ! in front takes back
+    what earlier ones left out. What is given as PATH is always taken.
+
     \b
     strongroom backup -r /mnt/backup ~/Pictures ~/Films --exclude '*.tmp'
     pg_dump db | strongroom backup -r /mnt/backup --password-file pw --stdin-name db.sql
     """
     outcome = Outcome(console)
-    piped = selection.stream_name is not None
     with (
         open_repository(store, secret, console, piped=piped) as repository,
         Meter(console, "backing up", None) as meter,

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from strongroom._core import UNWATCHED, Watch
-from strongroom.errors import CancelledError, DamagedError, SourceError
+from strongroom.errors import CancelledError, DamagedError, SourceError, UsageError
 from strongroom.ops.tree import Counts, Previous, Selection, record_tree
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.session import Effort
@@ -62,8 +62,11 @@ def backup(
 
     parent None: the last snapshot of this host with the same paths, else one that shares some.
     watch: progress tells bytes of files done and stored bytes added. Raises SourceError when
-    nothing of what is selected is there, TargetError, CancelledError; nothing is committed then.
+    nothing of what is selected is there, UsageError for a dry run of a stream, TargetError,
+    CancelledError; nothing is committed then.
     """
+    if dry_run and selection.stream is not None:
+        raise UsageError("a dry run of a stream has nothing to say: only reading it would tell")
     labels = Labels() if labels is None else labels
     begun, host, paths = time.time_ns(), labels.host or platform.node(), _paths_of(selection)
     _note_losses(repository, reports.note, watch)

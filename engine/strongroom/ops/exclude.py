@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from strongroom.errors import SourceError, UsageError
+
+File: TypeAlias = "str | os.PathLike[str] | int"
 
 _CLASS: Final = re.compile(rb"\[(!|\^)?(\]?[^\]/]*)\]")
 
@@ -54,28 +55,28 @@ class Excludes:
         return regex is not None and regex.match(path) is not None
 
 
-def read_patterns(path: str | os.PathLike[str]) -> list[bytes]:
-    """Patterns from a file, one a line; empty lines and lines that begin with # say nothing.
-
-    Raises SourceError.
-    """
+def read_patterns(path: File) -> list[bytes]:
+    """Patterns from a file or descriptor, one a line; empty lines and lines that begin with # say
+    nothing. Raises SourceError."""
     lines = _content(path, what="patterns").splitlines()
     return [line for line in map(_trimmed, lines) if line and not line.startswith(b"#")]
 
 
-def read_paths(path: str | os.PathLike[str]) -> list[bytes]:
-    """Paths from a file: separated by NUL if there is any in it, else one a line. Raises
-    SourceError."""
+def read_paths(path: File) -> list[bytes]:
+    """Paths from a file or descriptor: separated by NUL if there is any in it, else one a line.
+    Raises SourceError."""
     content = _content(path, what="paths")
     separator = b"\0" if b"\0" in content else b"\n"
     return [line for line in content.split(separator) if line]
 
 
-def _content(path: str | os.PathLike[str], *, what: str) -> bytes:
+def _content(path: File, *, what: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with open(path, "rb", closefd=not isinstance(path, int)) as file:
+            return file.read()
     except OSError as error:
-        raise SourceError(f"reading {what} from {os.fspath(path)}: {error.strerror}") from None
+        where = f"descriptor {path}" if isinstance(path, int) else os.fspath(path)
+        raise SourceError(f"reading {what} from {where}: {error.strerror}") from None
 
 
 def _trimmed(line: bytes) -> bytes:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 import stat
 from enum import Enum
+from typing import Final
 
 from strongroom.manifest.entry import DEVICES, FILE, SYMLINK, Entry
 from strongroom.ops.record import TYPE_BITS, TYPES
+
+REPLACE_HINT: Final = "choose an empty target, or replace what is there with --overwrite always"
+IN_THE_WAY: Final = (
+    ("it exists", "choose an empty target, or say with --overwrite what is to become of it"),
+    ("a folder has its name", "move the folder away, or choose another target; none is replaced"),
+)
+"""What to say of a file in the way of a file, and of a folder there."""
 
 
 class Overwrite(Enum):

@@ -145,6 +145,8 @@ def _open_target(target: Path, *, make: bool, doing: str) -> Folders | None:
         if make:
             os.makedirs(target, exist_ok=True)  # noqa: PTH103  # bytes
         return Folders(target)
+    except (FileExistsError, NotADirectoryError):
+        raise TargetError(f"{doing}: it is not a folder") from None
     except FileNotFoundError as error:
         if not make:
             return None

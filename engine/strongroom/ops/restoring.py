@@ -16,12 +16,11 @@ from strongroom.ops.contents import ChunkSource, Contents, LinkKey, Pending
 from strongroom.ops.folders import Folders, split
 from strongroom.ops.landing import Landing
 from strongroom.ops.nodes import finish_node, link_again, make_node
-from strongroom.ops.overwrite import Overwrite, Verdict, is_same, judge
+from strongroom.ops.overwrite import IN_THE_WAY, REPLACE_HINT, Overwrite, Verdict, is_same, judge
 
 _WAITING_MAX: Final = 4096
 # A file of 1 TiB. The ids of larger ones are not kept for the sake of further names.
 _LINK_CHUNKS_MAX: Final = 1 << 20
-_EXISTS_HINT: Final = "choose an empty target, or say with --overwrite what is to become of it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +151,8 @@ class Restorer:
                 self._open_up(entry)
             return
         if there is not None and self._options.overwrite is not Overwrite.ALWAYS:
-            self._fail(entry, "something else has its name; nothing in it is restored")
+            why = "something else has its name; nothing in it is restored"
+            self._fail(entry, why, hint=REPLACE_HINT)
             self._blocked = entry.path + b"/"
             return
         if not self._options.dry_run:
@@ -329,16 +329,15 @@ class Restorer:
         self._reports.note(f"left out {_shown(entry)}: it is {what}")
 
     def _refuse(self, entry: Entry, *, folder: bool) -> None:
-        what = "a folder has its name" if folder else "it exists"
-        message = f"restoring {_shown(entry)}: {what}"
-        self._report(TargetExistsError(message, hint=_EXISTS_HINT))
+        what, hint = IN_THE_WAY[folder]
+        self._report(TargetExistsError(f"restoring {_shown(entry)}: {what}", hint=hint))
 
     def _note_attributes(self, entry: Entry, failed: OSError | None) -> None:
         if failed is not None:
             self._fail(entry, f"not all of its attributes: {failed.strerror}")
 
-    def _fail(self, entry: Entry, why: str | None) -> None:
-        self._report(TargetError(f"restoring {_shown(entry)}: {why}"))
+    def _fail(self, entry: Entry, why: str | None, *, hint: str | None = None) -> None:
+        self._report(TargetError(f"restoring {_shown(entry)}: {why}", hint=hint))
 
     def _report(self, error: StrongroomError) -> None:
         self.counts.errors += 1

@@ -19,7 +19,7 @@ from strongroom.ops.exclude import Excludes
 from strongroom.ops.gather import Batch, Changed, ChunkPresence, Gatherer
 from strongroom.ops.record import Recorder
 from strongroom.ops.recording import ChunkSink, Recording
-from strongroom.ops.roots import plan_roots
+from strongroom.ops.roots import Take, plan_roots
 from strongroom.ops.walk import WalkOptions, walk
 
 Report: TypeAlias = Callable[[SourceError], None]
@@ -118,10 +118,16 @@ def record_tree(
             for batch in batches:
                 recording.take(batch)
             recording.finish()
-        if not writer.entries and recording.errors:
+        if recording.errors and writer.entries <= _ways_to(selection.paths):
             raise SourceError("backing up: nothing of what was named could be read")
     writer.finish()
     return Counts(writer.entries, writer.files, writer.bytes, recording.new_bytes, recording.errors)
+
+
+def _ways_to(paths: Iterable[str | bytes | os.PathLike[str]]) -> int:
+    """How many entries are folders on the way to what was given, and no more."""
+    ways = (root.real for root in plan_roots(paths) if root.path and root.take is Take.ITSELF)
+    return sum(map(os.path.isdir, ways))
 
 
 def _changed(selection: Selection, previous: Previous | None) -> Changed:

@@ -87,6 +87,9 @@ class _Tree:
         root = self._root
         status = os.lstat(root.real)
         self._device = status.st_dev
+        if stat.S_ISDIR(status.st_mode) and self._is_own(status):
+            self._report(SourceError(f"reading {_shown(root.real)}: it is the repository itself"))
+            return
         if root.path:
             yield root.path, root.prefix, root.real, status
         if not stat.S_ISDIR(status.st_mode):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
-from strongroom.errors import DamagedError, ObjectExistsError, TargetExistsError
+from strongroom.errors import DamagedError, ObjectExistsError, TargetError, TargetExistsError
 from strongroom.keys.password import Password
 from strongroom.keys.rootkey import RootKey
 from strongroom.repository import config as configs
@@ -48,6 +48,8 @@ def create_repository(
         store.put(configs.NAME, config.stored)
     except ObjectExistsError:
         raise TargetExistsError(f"{doing}: there is one already", hint=_HINT) from None
+    except TargetError as error:
+        raise TargetError(f"{doing}: {error}", hint=error.hint) from None
     if password is not None:
         add_slot(store, config, root, password, created=int(time.time()), doing=doing)
     return config

@@ -13,6 +13,7 @@ from strongroom.errors import (
     ObjectMissingError,
     SourceError,
     StrongroomError,
+    TargetError,
     UsageError,
 )
 from strongroom.keys.password import Password
@@ -135,7 +136,10 @@ def _put_slot(
 ) -> Slot:
     stored = make_slot(password, config.repo_id, root, created=created)
     slot = parse_slot(stored, doing=doing)
-    store.put(slot_name(slot.slot_id), stored)
+    try:
+        store.put(slot_name(slot.slot_id), stored)
+    except TargetError as error:
+        raise TargetError(f"{doing}: {error}", hint=error.hint) from None
     return slot
 
 
