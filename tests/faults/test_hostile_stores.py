@@ -14,7 +14,7 @@ import pytest
 from faults.conftest import change, fill
 from faults.injected import Driver
 from faults.library import ROOT, Library, Picture, assert_same, look
-from strongroom import DamagedError
+from strongroom import DamagedError, TargetError
 from strongroom.manifest.entry import FILE
 from strongroom.repository.snapshots import Snapshot
 
@@ -283,6 +283,19 @@ def test_an_old_copy_is_consistent_in_itself(prey: Prey, faulty: Driver) -> None
     prey.library.entries()[2].unlink()
     codes(faulty, prey, (0, 0, 0, 0))
     assert prey.library.snapshots() == [snapshot for snapshot, _ in prey.taken[:2]]
+
+
+def test_a_link_in_place_of_the_working_folders_deletes_nothing(prey: Prey, tmp_path: Path) -> None:
+    precious = tmp_path / "elsewhere" / ("ab" * 16) / "precious"
+    precious.parent.mkdir(parents=True)
+    precious.write_bytes(b"mine")
+    working = prey.library.folder / "tmp"
+    if working.exists():
+        working.rmdir()
+    working.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(TargetError, match="tmp"):
+        prey.library.back_up()
+    assert precious.read_bytes() == b"mine"
 
 
 def test_a_key_of_another_repository_opens_nothing(prey: Prey, faulty: Driver) -> None:

@@ -21,7 +21,16 @@ from hypothesis import strategies as st
 
 from strongroom._core import CHUNK_LEN, Watch
 from strongroom.errors import CancelledError, DamagedError, SourceError, TargetError, UsageError
-from strongroom.manifest.entry import BLOCK_DEVICE, FIFO, FILE, FOLDER, SOCKET, SYMLINK
+from strongroom.manifest.entry import (
+    BLOCK_DEVICE,
+    FIFO,
+    FILE,
+    FOLDER,
+    SOCKET,
+    SPARSE,
+    SYMLINK,
+    encode,
+)
 from strongroom.manifest.writer import ManifestWriter
 from strongroom.ops import contents, landing
 from strongroom.ops.overwrite import Overwrite
@@ -434,6 +443,19 @@ def test_hostile_paths_write_nothing(snapshot, path):
         snapshot.restore()
     assert listed() == ["out"]
     assert listed("out") in ([], ["t"])
+
+
+@pytest.mark.parametrize("size", [1, 3 * CHUNK_LEN, 2**63, 2**64 - 1])
+def test_files_without_their_chunk_ids_are_damage(snapshot, size):
+    target = io.BytesIO()
+    writer = ManifestWriter(target)
+    writer.add(entry(b"a", size=0))
+    writer.put(b"b", FILE, size, encode(entry(b"b", size=size, flags=SPARSE)))
+    writer.finish()
+    snapshot.manifest = target.getvalue()
+    with pytest.raises(DamagedError, match="too few chunk ids"):
+        snapshot.restore(expected=1)
+    assert listed("out") == ["a"]
 
 
 def test_a_link_and_a_folder_of_its_name_cannot_both_be(snapshot):

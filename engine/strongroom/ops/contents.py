@@ -106,6 +106,17 @@ class Contents:
     def add(self, file: Pending, blocks: Iterable[bytes]) -> None:
         """blocks: the ids of its chunks, some at a time. Raises what fails everything."""
         self._open.add(file)
+        try:
+            self._collect(file, blocks)
+        except StrongroomError as error:
+            file.error = file.error or error
+            raise
+        finally:
+            self._batch.whole.append(file)  # even if all of it never comes
+        if self._batch.bytes >= BYTES_MAX or len(self._batch.whole) >= FILES_MAX:
+            self._go_on()
+
+    def _collect(self, file: Pending, blocks: Iterable[bytes]) -> None:
         first = 0
         for ids in blocks:
             if file.error is None:
@@ -114,9 +125,6 @@ class Contents:
             first += len(ids) // ID_LEN
             if self._batch.bytes >= BYTES_MAX and len(ids) > ID_LEN:
                 self._go_on()
-        self._batch.whole.append(file)
-        if self._batch.bytes >= BYTES_MAX or len(self._batch.whole) >= FILES_MAX:
-            self._go_on()
 
     def flush(self) -> None:
         """Fetch and finish all there is."""

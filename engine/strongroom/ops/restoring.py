@@ -21,6 +21,7 @@ from strongroom.ops.overwrite import IN_THE_WAY, REPLACE_HINT, Overwrite, Verdic
 _WAITING_MAX: Final = 4096
 # A file of 1 TiB. The ids of larger ones are not kept for the sake of further names.
 _LINK_CHUNKS_MAX: Final = 1 << 20
+_SIZE_MAX: Final = 2**63 - 1  # what the system can be asked for; refused, it is an OSError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +238,7 @@ class Restorer:
         landing = Landing(self._folders, entry.path)
         try:
             if entry.flags & SPARSE:
-                os.ftruncate(landing.fd, entry.size)
+                os.ftruncate(landing.fd, min(entry.size, _SIZE_MAX))
         except BaseException:
             landing.abandon()
             raise
