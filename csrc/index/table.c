@@ -91,12 +91,32 @@ static srm_status set(part *p, const uint8_t id[INDEX_ID_LEN], srm_location at) 
     return part_set(p, &new_place);
 }
 
+static bool is_sound(const chunk_index *x, const srm_location *at) {
+    return at->segment < names_count(&x->segments) && at->stored_len > 0 &&
+           at->stored_len <= SRM_CHUNK_LEN;
+}
+
 srm_status index_put(chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], const srm_location *at) {
-    if (at->segment >= names_count(&x->segments) || at->stored_len == 0 ||
-        at->stored_len > SRM_CHUNK_LEN)
+    if (!is_sound(x, at))
         return SRM_EINVAL;
     part *p = fresh_enter(&x->fresh, id);
     srm_status status = set(p, id, *at);
+    fresh_leave(p);
+    return status;
+}
+
+srm_status index_learn(
+    chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], const srm_location *at, bool mere_find) {
+    place stored;
+    srm_status status = SRM_OK;
+    if (!is_sound(x, at))
+        return SRM_EINVAL;
+    bool in_tables = mere_find && tables_find(x, x->table_count, id, &stored);
+    part *p = fresh_enter(&x->fresh, id);
+    const place *known = part_find(p, id);
+    meaning m = known == NULL ? AS_TABLES_SAY : fresh_meaning(x, known);
+    if (m == HERE ? !mere_find && known->segment <= at->segment : m != AS_TABLES_SAY || !in_tables)
+        status = set(p, id, *at);
     fresh_leave(p);
     return status;
 }

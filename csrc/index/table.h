@@ -37,6 +37,10 @@ void index_drop_segment(chunk_index *x, uint32_t number);
 /* Add a chunk or say where else it is. SRM_EINVAL: no such segment, or no length. */
 SRM_MUST_USE srm_status index_put(
     chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], const srm_location *at);
+/* What a segment's directory says. It counts unless the chunk is known to be in a segment of a
+ * higher number, or, if it is a mere find, in any. As index_put. */
+SRM_MUST_USE srm_status index_learn(
+    chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], const srm_location *at, bool mere_find);
 /* Forget a chunk, or give up a claim. */
 SRM_MUST_USE srm_status index_remove(chunk_index *x, const uint8_t id[SRM_DIGEST_LEN]);
 /* Where it is. A chunk that is only claimed is nowhere yet. */

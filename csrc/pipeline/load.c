@@ -1,4 +1,6 @@
-/* Each worker takes the next segment and reads its last frame, in which the directory lies. */
+/* Each worker takes the next segment and reads its last frame, in which the directory lies. Of a
+ * chunk that several segments have, the last of them counts: it was stored again because another
+ * was lost. */
 #include "pipeline/load.h"
 
 #include "pipeline/each.h"
@@ -17,7 +19,7 @@ static srm_status put_entries(
     for (uint32_t i = 0; i < count && status == SRM_OK; i++) {
         const srm_location at = {
             .segment = number, .off = entries[i].off, .stored_len = entries[i].stored_len};
-        status = index_put(index, entries[i].id, &at);
+        status = index_learn(index, entries[i].id, &at, false);
     }
     return status;
 }
@@ -59,6 +61,14 @@ srm_status load_start(segments *g, chunk_index *index, const uint8_t *ids, uint6
     load_work *w = calloc(1, sizeof *w);
     if (w == NULL)
         return SRM_ENOMEM;
+    for (uint64_t i = 0; i < count; i++) {
+        uint32_t number; /* in this order, whichever is read first */
+        srm_status status = index_segment(index, ids + i * SRM_SESSION_ID_LEN, &number);
+        if (status != SRM_OK) {
+            free(w);
+            return status;
+        }
+    }
     w->index = index;
     w->each = (each){.segments = g,
         .ids = ids,

@@ -36,7 +36,7 @@ static srm_status search_frame(reader *r, const uint8_t chunk_key[SRM_KEY_LEN], 
         if (status == SRM_OK) {
             const srm_location place = {
                 .segment = number, .off = (uint32_t)*at, .stored_len = head.stored_len};
-            status = index_put(index, head.id, &place);
+            status = index_learn(index, head.id, &place, true);
             *at += RECORD_HEAD_LEN + head.stored_len;
             ++*count;
         } else {

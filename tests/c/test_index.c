@@ -451,6 +451,35 @@ static void threads_claim_each_chunk_once(void) {
     srm_index_free(y);
 }
 
+static void learn(srm_index *x, uint64_t number, uint32_t in, bool mere_find) {
+    srm_location at = {
+        .segment = in, .off = (uint32_t)number * 7, .stored_len = 1 + (uint32_t)number % 1000};
+    CHECK_STATUS(SRM_OK, index_learn(x, id_of(number), &at, mere_find));
+}
+
+static void of_several_segments_the_last_one_counts(void) {
+    srm_index *x = new_index();
+    uint32_t early = named(x, 1);
+    uint32_t late = named(x, 2);
+    learn(x, 7, late, false);
+    learn(x, 7, early, false);
+    CHECK(is_at(x, 7, late));
+    learn(x, 8, early, false);
+    learn(x, 8, late, false);
+    CHECK(is_at(x, 8, late));
+    learn(x, 9, early, false);
+    learn(x, 9, late, true);
+    CHECK(is_at(x, 9, early));
+    index_drop_segment(x, early);
+    CHECK(is_at(x, 8, late) && !is_at(x, 9, early));
+    learn(x, 9, late, true);
+    CHECK(is_at(x, 9, late));
+    CHECK_STATUS(SRM_OK, srm_index_remove(x, id_of(7)));
+    learn(x, 7, late, true);
+    CHECK(is_at(x, 7, late));
+    srm_index_free(x);
+}
+
 int main(void) {
     static const fact facts[] = {
         FACT(what_was_put_is_found_and_nothing_else),
@@ -466,6 +495,7 @@ int main(void) {
         FACT(a_header_or_name_changed_is_refused),
         FACT(absurd_counts_are_refused),
         FACT(spoiled_pages_only_lose_entries),
+        FACT(of_several_segments_the_last_one_counts),
         FACT(threads_claim_each_chunk_once),
     };
     return check_facts(facts, sizeof facts / sizeof facts[0]);

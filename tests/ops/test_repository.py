@@ -265,6 +265,23 @@ def _is_large(path: Path) -> bool:
     return path.stat().st_size > CHUNK_LEN
 
 
+def test_a_new_client_finds_what_was_stored_again(
+    repository: Repository, url: Path, key: RootKey, tmp_path: Path
+) -> None:
+    repository.backup("src")
+    for damaged in [p for p in (url / "segments").rglob("*") if p.is_file() and _is_large(p)]:
+        damaged.chmod(0o600)
+        with damaged.open("r+b") as file:
+            file.seek(damaged.stat().st_size // 2)
+            file.write(b"damage")
+    assert repository.verify(data=True).damaged_files > 0
+    repository.backup("src")
+    for turn in range(12):
+        with Repository.open(url, key=key, cache=tmp_path / f"cache-{turn}") as other:
+            assert other.restore("latest", tmp_path / f"out-{turn}").errors == 0
+        assert (tmp_path / f"out-{turn}" / "src" / "film").read_bytes() == NOISE
+
+
 def test_a_scrub_needs_no_key_and_pins_one(repository: Repository, url: Path) -> None:
     repository.backup("src")
     seen: list[int] = []
