@@ -12,7 +12,7 @@ help:
 	@echo 'make demo [DIR=…]    back up and restore a folder of media, yours or a sample'
 	@echo 'make test [ARGS=…]   set up, then run all tests; ARGS go to pytest'
 	@echo 'make lint            formatters and checkers, changing nothing'
-	@echo 'make bench [ARGS=…]  measure everything, about 10 minutes; ARGS: see bench/__main__.py'
+	@echo 'make bench [ARGS=…]  measure everything, about half an hour; ARGS: see bench/__main__.py'
 	@echo 'make clean           remove what was made here'
 
 setup test lint bench clean:

@@ -1,7 +1,7 @@
 """python -m bench all | kernels | memory | stream | repository | sizes | moments | limits | plot
 
 `all` runs every piece, each in a process of its own, keeps their JSON lines, prints what was
-reached and draws the plot: about 8 minutes. Run it while nothing else runs.
+reached and draws the plot: about half an hour. Run it while nothing else runs.
 """
 
 from __future__ import annotations
