@@ -73,7 +73,8 @@ class Segments:
         for given in (repo_id, wrap_key, chunk_key):
             if len(given) != CHUNK_ID_LEN:
                 raise ValueError("a key or id is not 32 bytes long")
-        self._holder = ffi.gc(ffi.new("srm_segments **"), _free_segments)
+        self._holder = ffi.new("srm_segments **")  # outlives its guard: it may be asked after close
+        self._guard = ffi.gc(self._holder, _free_segments)
         try:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -228,7 +229,7 @@ class Segments:
 
     def close(self) -> None:
         """Close files and wipe keys. More than once is fine."""
-        ffi.release(self._holder)
+        ffi.release(self._guard)
 
     def __enter__(self) -> Self:
         return self
