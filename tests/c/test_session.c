@@ -76,7 +76,7 @@ typedef struct stage {
     size_t paths_len;
     uint64_t count;
     srm_file_result results[FILES_MOST];
-    library library;
+    library stored;
 } stage;
 
 static void begin(stage *s, int32_t level) {
@@ -92,7 +92,7 @@ static void begin(stage *s, int32_t level) {
 static void end(stage *s) {
     srm_session_free(s->session);
     srm_index_free(s->index);
-    library_free(&s->library);
+    library_free(&s->stored);
     folder_remove(s->in_path, s->in);
     folder_remove(s->out_path, s->out);
 }
@@ -137,7 +137,7 @@ static size_t collect(stage *s) {
     do {
         CHECK_STATUS(SRM_OK, srm_session_take_segments(s->session, infos, 7, &count));
         for (size_t i = 0; i < count; i++)
-            library_add(&s->library, s->out, &infos[i]);
+            library_add(&s->stored, s->out, &infos[i]);
         all += count;
     } while (count > 0);
     return all;
@@ -156,7 +156,7 @@ static void check_content(
     const stage *s, const uint8_t *ids, uint64_t count, const uint8_t *data, size_t len) {
     CHECK(count == len / CHUNK + (len % CHUNK != 0));
     for (uint64_t i = 0; i < count; i++) {
-        const found_chunk *c = library_find(&s->library, ids + i * SRM_DIGEST_LEN);
+        const found_chunk *c = library_find(&s->stored, ids + i * SRM_DIGEST_LEN);
         size_t left = len - (size_t)i * CHUNK;
         CHECK(c != NULL && c->raw_len == min_size(left, CHUNK));
         CHECK(memcmp(c->raw, data + i * CHUNK, c->raw_len) == 0);
@@ -188,12 +188,12 @@ static void files_of_all_lengths_come_back(void) {
             add_file(&s, name, i % 2 == 0 ? raw : text, LENGTHS[i / 2]);
         }
         uint8_t *ids = take_files(&s, &id_count);
-        CHECK(finish(&s) > 0 && s.library.count <= id_count);
+        CHECK(finish(&s) > 0 && s.stored.count <= id_count);
         for (size_t i = 0; i < 2 * LENGTH_COUNT; i++) {
             check_file(&s, i, ids, i % 2 == 0 ? raw : text, LENGTHS[i / 2]);
             added += s.results[i].new_len;
         }
-        CHECK(added > 0 && added < s.library.stored_len);
+        CHECK(added > 0 && added < s.stored.stored_len);
         free(ids);
         end(&s);
     }
@@ -238,7 +238,7 @@ static void what_is_known_is_not_stored_again(void) {
     for (size_t i = 0; i < 5; i++)
         CHECK(s.results[i].status == SRM_OK && s.results[i].new_len == 0);
     (void)finish(&s);
-    CHECK(s.library.count == 8); /* no chunk twice: library_add checks that */
+    CHECK(s.stored.count == 8); /* no chunk twice: library_add checks that */
     srm_session_free(s.session);
     srm_session_options options = test_session_options(0, threads, s.out);
     CHECK_STATUS(SRM_OK, srm_session_begin(&options, s.index, &s.session));
@@ -278,7 +278,7 @@ static void little_input_ends_up_in_one_segment(void) {
     add_file(&s, "a", raw, 3000);
     add_file(&s, "b", text, 4000);
     free(take_files(&s, &id_count));
-    CHECK(finish(&s) == 1 && s.library.stored_len < 32768);
+    CHECK(finish(&s) == 1 && s.stored.stored_len < 32768);
     end(&s);
 }
 
@@ -473,7 +473,7 @@ static void holes_are_one_chunk_of_zeros(void) {
     (void)finish(&s);
     check_file(&s, 0, ids, data, len);
     check_file(&s, 1, ids, data, 3 * CHUNK);
-    CHECK(s.library.count == 4);
+    CHECK(s.stored.count == 4);
     free(ids);
     free(data);
     end(&s);
