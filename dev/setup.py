@@ -54,6 +54,7 @@ def everything() -> None:
         )
         install_wheels("dependencies", requirements)
         _core(_libraries())
+        _byte_code()
 
 
 def pyproject() -> dict[str, Any]:
@@ -131,6 +132,12 @@ def _core(native: Native) -> None:
             old.unlink()
         run([*PIP, "--no-build-isolation", "--no-deps", "--editable", ROOT])
         run([VENV_PYTHON, "-c", "import strongroom._core"])
+
+
+def _byte_code() -> None:
+    """What pip does for a package that is not editable. Where PYTHONDONTWRITEBYTECODE is set,
+    each start would compile all of it again."""
+    run([VENV_PYTHON, "-m", "compileall", "-q", ROOT / "engine"])
 
 
 def _compiled() -> list[Path]:

@@ -19,6 +19,7 @@ Word: TypeAlias = str | bytes | Path | int
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 PATIENCE = 60.0
 """Seconds until a run counts as hung."""
+CTRL_C = b"\x03"
 
 # Becomes leader of a session whose terminal is argv[1], then turns into the program.
 _ON_TERMINAL = """
@@ -144,10 +145,13 @@ class Program:
 def _talk(terminal: int, replies: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Read until nobody holds the other end, typing when asked."""
     shown, answered = b"", 0
-    waiting = list(replies)
+    waiting, typed = list(replies), b""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if not select.select([terminal], [], [], 1)[0]:
+            # Python notices a signal after a read if it came just before it: people press again.
+            if typed == CTRL_C:
+                os.write(terminal, CTRL_C)
             continue
         try:
             piece = os.read(terminal, 65536)
@@ -158,7 +162,8 @@ def _talk(terminal: int, replies: Sequence[tuple[bytes, bytes]]) -> bytes:
         shown += piece
         if waiting and waiting[0][0] in shown[answered:]:
             answered = len(shown)
-            os.write(terminal, waiting.pop(0)[1])
+            typed = waiting.pop(0)[1]
+            os.write(terminal, typed)
     return shown
 
 
