@@ -198,7 +198,7 @@ def log_entry(
     plain = lies.cbor(cbor2.dumps(lies.private(private), canonical=True))
     magic, sealed_len = bytes.fromhex("8953524C0D0A1A0A"), 80 + len(plain)
     ids = (REPO_ID, ref.sha256(config))
-    head = (magic, 1, 1, 0, sealed_len, 1, 0, *ids, len(segments), 0, bytes(24))
+    head = (magic, 1, 1, 0, sealed_len, 1, 0, *ids, len(segments), 0, 0, 0, 0, 0)
     rows = b"".join(repository.SEGMENT.pack(*segment) for segment in segments)
     public = lies.public(repository.ENTRY.pack(*head) + rows)
     esalt = b"e" * 32

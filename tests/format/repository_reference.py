@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import cbor2
@@ -28,8 +28,10 @@ from .reference import (
 
 CONFIG = struct.Struct(">8s H H I 32s 32s 32s 32s")
 SLOT = struct.Struct(">8s H B B I 16s 32s Q")
-ENTRY = struct.Struct(">8s H B B I Q Q 32s 32s I I 24s")
+ENTRY = struct.Struct(">8s H B B I Q Q 32s 32s I I I I Q Q")
 SEGMENT = struct.Struct(">16s 32s Q B 7s")
+TOMBSTONE = struct.Struct(">16s Q")
+ADD, PARTIAL, REMOVE, CHECKPOINT = 1, 2, 3, 4
 
 
 def is_anything(_: object) -> bool:
@@ -56,6 +58,10 @@ def is_array(item: Callable[[object], bool]) -> Callable[[object], bool]:
     return lambda value: type(value) is list and all(map(item, value))
 
 
+def is_true(value: object) -> bool:
+    return value is True
+
+
 PRIVATE = {"time": is_time, "writer": is_text, "session": is_bytes(16)}
 SNAPSHOT = {
     "id": is_bytes(16),
@@ -66,7 +72,9 @@ SNAPSHOT = {
     "tags": is_array(is_text),
     "paths": is_array(is_bytes()),
     **dict.fromkeys(("entries", "files", "bytes", "new_bytes", "errors"), is_count),
+    "partial": is_true,
 }
+RETAGGED = {"id": is_bytes(16), "tags": is_array(is_text)}
 
 
 def subkey(root_key: bytes, repo_id: bytes, name: bytes) -> bytes:
@@ -119,46 +127,144 @@ def open_slot(raw: bytes, name: str, config: Config, password: str) -> bytes:
 
 @dataclass(frozen=True)
 class Entry:
+    seq: int
+    kind: int
     base: int
-    segments: list[tuple[bytes, bytes, int, int]]
+    segments: list[tuple[bytes, bytes, int, int, bytes]]
+    tombstones: list[tuple[bytes, int]]
+    gone: list[bytes]
+    before: tuple[int, bytes]
     private: dict[str, object]
+    hash: bytes
+    prev: bytes
+
+
+@dataclass
+class State:
+    """What a log amounts to."""
+
+    live: dict[bytes, tuple[bytes, bytes, int, int, bytes]]
+    removed: dict[bytes, int]
+    snapshots: dict[bytes, dict]
+    checkpoint: tuple[int, bytes]
+
+    def apply(self, entry: Entry) -> None:
+        if entry.kind == CHECKPOINT:
+            # In the same order, too.
+            summary = state_of(entry, checkpoint=entry.before)
+            require(repr(self) == repr(summary), "not what there is")
+            self.checkpoint = (entry.seq, entry.hash)
+            return
+        added = {segment[0]: segment for segment in entry.segments}
+        require(not added.keys() & (self.live.keys() | self.removed.keys()), "comes again")
+        for name, _ in entry.tombstones:
+            self.live.pop(name, None)
+            self.snapshots.pop(name, None)
+            self.removed.setdefault(name, entry.seq)
+        for name in entry.gone:
+            self.removed.pop(name, None)
+        origin = entry.seq.to_bytes(7, "big")
+        self.live |= {name: (*segment[:4], origin) for name, segment in added.items()}
+        if "snapshot" in entry.private:
+            self.snapshots[entry.private["snapshot"]["id"]] = entry.private["snapshot"]
+        for change in entry.private.get("retagged", []):
+            if change["id"] in self.snapshots:
+                self.snapshots[change["id"]] = {
+                    **self.snapshots[change["id"]],
+                    "tags": change["tags"],
+                }
+
+
+def state_of(entry: Entry, checkpoint: tuple[int, bytes]) -> State:
+    live = {segment[0]: segment for segment in entry.segments}
+    snapshots = {one["id"]: one for one in entry.private["snapshots"]}
+    return State(live, dict(entry.tombstones), snapshots, checkpoint)
 
 
 def read_log(objects: Mapping[str, bytes], config: Config, root_key: bytes) -> list[Entry]:
-    last = max((int(name[4:], 16) for name in objects if name.startswith("log/")), default=0)
+    last = newest(objects)
     prev, entries = sha256(config.raw), []
     for seq in range(1, last + 1):
         raw = objects.get(f"log/{seq:016x}")
         require(raw is not None, f"entry {seq} is missing")
         entries.append(read_entry(raw, seq, prev, config, root_key))
         prev = sha256(raw)
+    fold(entries)
     return entries
 
 
-def read_entry(raw: bytes, seq: int, prev: bytes, config: Config, root_key: bytes) -> Entry:
+def newest(objects: Mapping[str, bytes]) -> int:
+    return max((int(name[4:], 16) for name in objects if name.startswith("log/")), default=0)
+
+
+def fold(entries: Sequence[Entry]) -> State:
+    state = State({}, {}, {}, (0, bytes(32)))
+    for entry in entries:
+        state.apply(entry)
+    return state
+
+
+def read_from_checkpoint(
+    objects: Mapping[str, bytes], config: Config, root_key: bytes
+) -> tuple[State, int]:
+    """What there is, by the newest checkpoint and what follows; and where it was begun."""
+    last = newest(objects)
+    state, begun, prev = fold([]), 0, sha256(config.raw)
+    for seq in range(last - last % 256, 0, -256):
+        entry = read_entry(objects[f"log/{seq:016x}"], seq, None, config, root_key)
+        if entry.kind == CHECKPOINT:
+            state, begun, prev = state_of(entry, (entry.seq, entry.hash)), seq, entry.hash
+            break
+    for seq in range(begun + 1, last + 1):
+        entry = read_entry(objects[f"log/{seq:016x}"], seq, prev, config, root_key)
+        state.apply(entry)
+        prev = entry.hash
+    return state, begun
+
+
+def read_entry(raw: bytes, seq: int, prev: bytes | None, config: Config, root_key: bytes) -> Entry:
     require(128 + 80 + 96 <= len(raw) <= 2**26, "no entry has this length")
     try:
         Ed25519PublicKey.from_public_bytes(config.public_key).verify(raw[-64:], raw[:-64])
     except InvalidSignature:
         require(False, "the signature is wrong")
     magic, version, kind, zero, sealed_len, *rest = ENTRY.unpack_from(raw)
-    own_seq, base, repo_id, own_prev, number, tombstones, zeros = rest
+    own_seq, base, repo_id, own_prev, number, dead, lost, zeros, before, more = rest
     require(magic == bytes.fromhex("8953524C0D0A1A0A"), "no log entry")
-    require(version == 1 and kind == 1, "unknown version or kind", Unsupported)
-    require(zero == tombstones == 0 and not any(zeros), "a zero field is not zero")
+    require(version == 1 and 1 <= kind <= 4, "unknown version or kind", Unsupported)
+    summary = kind == CHECKPOINT
+    require(zero == zeros == more == 0, "a zero field is not zero")
+    require(before < seq if summary else before == 0, "a checkpoint before what is none")
+    require(not (summary and lost), "names gone in a checkpoint")
     require(repo_id == config.repo_id and own_seq == seq and base < seq, "misplaced")
-    require(own_prev == prev, "the chain is broken")
-    end = 128 + 64 * number
+    require(prev in (None, own_prev), "the chain is broken")
+    at = 128 + 32 * summary
+    rows, names = at + 64 * number, (24 if summary else 16) * dead
+    end = rows + names + 16 * lost
     require(sealed_len >= 80 and end + sealed_len + 96 == len(raw), "the lengths contradict")
-    segments = [SEGMENT.unpack_from(raw, at) for at in range(128, end, 64)]
+    segments = [SEGMENT.unpack_from(raw, place) for place in range(at, rows, 64)]
     require(all(kind in (2, 3) for *_, kind, _ in segments), "unknown type", Unsupported)
-    require(not any(any(zeros) for *_, zeros in segments), "a zero field is not zero")
-    require(len({s[0] for s in segments}) == number, "a segment comes twice")
-    log_key = subkey(root_key, repo_id, b"log")
+    if summary:
+        tombstones = list(TOMBSTONE.iter_unpack(raw[rows : rows + names]))
+        origins = [int.from_bytes(origin, "big") for *_, origin in segments]
+        origins += [removed for _, removed in tombstones]
+        require(all(0 < origin < seq for origin in origins), "an origin that cannot be")
+        require((before == 0) == (raw[128:160] == bytes(32)), "half a checkpoint before")
+    else:
+        tombstones = [(raw[place : place + 16], seq) for place in range(rows, rows + names, 16)]
+        require(not any(any(zeros) for *_, zeros in segments), "a zero field is not zero")
+    gone = [raw[place : place + 16] for place in range(rows + names, end, 16)]
+    ids = [*(s[0] for s in segments), *(name for name, _ in tombstones), *gone]
+    require(len(set(ids)) == len(ids), "an id comes twice")
+    log_key = subkey(root_key, config.repo_id, b"log")
     mac_key = hkdf_expand(log_key, b"strongroom/1 entry mac\0", 32)
     require(mac(mac_key, raw[:-96]) == raw[-96:-64], "the MAC is wrong")
     plain = unseal(raw[end:-96], raw[:end], seq, log_key)
-    return Entry(base, [s[:4] for s in segments], private_of(plain, segments))
+    private = private_of(plain, segments, kind)
+    earlier = (before, raw[128:160] if summary else bytes(32))
+    return Entry(
+        seq, kind, base, segments, tombstones, gone, earlier, private, sha256(raw), own_prev
+    )
 
 
 def unseal(sealed: bytes, public: bytes, seq: int, log_key: bytes) -> bytes:
@@ -168,19 +274,36 @@ def unseal(sealed: bytes, public: bytes, seq: int, log_key: bytes) -> bytes:
     return gcm_open(okm[:32], NO_NONCE, sealed[64:], public, what="the sealed part")
 
 
-def private_of(plain: bytes, segments: list[tuple[bytes, bytes, int, int, bytes]]) -> dict:
+def private_of(plain: bytes, segments: list[tuple], kind: int) -> dict:
     try:
         private = cbor2.loads(plain)
         canonical = cbor2.dumps(private, canonical=True)
     except Exception as error:
         raise Damaged(f"no CBOR: {error}") from None
     require(canonical == plain, "not canonical")
-    check_map(private, {"snapshot": is_anything, **PRIVATE}, optional={"snapshot"})
+    optional = dict.fromkeys(("snapshot", "retagged", "snapshots"), is_anything)
+    check_map(private, {**optional, **PRIVATE}, optional=optional.keys())
+    snapshots = []
     if "snapshot" in private:
-        snapshot = private["snapshot"]
-        check_map(snapshot, SNAPSHOT)
-        manifests = [s[:2] for s in segments if s[3] == 3]
+        snapshots.append(private["snapshot"])
+    if "snapshots" in private:
+        require(type(private["snapshots"]) is list, "no array")
+        snapshots += private["snapshots"]
+    for snapshot in snapshots:
+        check_map(snapshot, SNAPSHOT, optional={"partial"})
+    if "retagged" in private:
+        require(type(private["retagged"]) is list and private["retagged"], "no array")
+        for change in private["retagged"]:
+            check_map(change, RETAGGED)
+    require("snapshot" not in private or kind in (ADD, PARTIAL), "a snapshot in this kind")
+    if "snapshot" in private:
+        require(private["snapshot"].get("partial", False) == (kind == PARTIAL), "partial or not")
+    require("retagged" not in private or kind == REMOVE, "tags in this kind")
+    require(("snapshots" in private) == (kind == CHECKPOINT), "snapshots in this kind")
+    manifests = [s[:2] for s in segments if s[3] == 3]
+    for snapshot in snapshots:
         require((snapshot["id"], snapshot["root"]) in manifests, "no such manifest")
+    require(len({s["id"] for s in snapshots}) == len(snapshots), "a snapshot comes twice")
     return private
 
 

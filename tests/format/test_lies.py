@@ -215,7 +215,7 @@ REFUSED = {
     ),
     "unknown chunk": ({"tree": entry(1, chunks=[WRONG_ID])}, 13),
     # log
-    "kind": ({"public": at(10, b"\2")}, 14),
+    "kind": ({"public": at(10, b"\5")}, 14),
     "entry version": ({"public": at(9, b"\2")}, 14),
     "entry magic": ({"public": at(0, b"x")}, 13),
     "public zero": ({"public": at(11, b"\1")}, 13),

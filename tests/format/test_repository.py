@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -11,7 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from repository.support import CONFIG, KEYS, ROOT, MemoryStore, a_draft, a_snapshot, cheap
 from strongroom import StrongroomError
 from strongroom.repository.config import parse_config
+from strongroom.repository.entry import KIND_PARTIAL, KIND_REMOVE, Draft, mac_key
 from strongroom.repository.log import Log
+from strongroom.repository.private import Private, Retagged
 from strongroom.repository.slots import add_slot, read_slots
 
 from . import repository_reference as reference
@@ -31,6 +35,47 @@ def store() -> MemoryStore:
     return store
 
 
+@pytest.fixture(scope="module")
+def long_store() -> MemoryStore:
+    """Entries of all kinds, a checkpoint among them and another at the end."""
+    store = MemoryStore()
+    fill(Log(store, CONFIG, KEYS), 512)
+    return store
+
+
+def fill(log: Log, count: int) -> None:
+    """Every third commit adds part of a snapshot, every fourth changes what there is."""
+    log.load()
+    while log.head[0] < count:
+        n = log.head[0]
+        draft = a_draft(n, base=n)
+        if n % 3 == 2:
+            draft = partial(draft)
+        if n % 4 == 3:
+            draft = a_removal(log)
+        log.append(draft)
+
+
+def partial(draft: Draft) -> Draft:
+    snapshot = replace(draft.private.snapshot, partial=True)
+    return replace(draft, kind=KIND_PARTIAL, private=replace(draft.private, snapshot=snapshot))
+
+
+def a_removal(log: Log) -> Draft:
+    """Forgets the oldest snapshot, repacks, tags the newest, and names what is gone."""
+    n, state = log.head[0], log.state
+    oldest, *_, newest = [*state.snapshots, *state.snapshots]
+    retagged = (Retagged(newest.id, ("kept", str(n))),)
+    return Draft(
+        base=n,
+        segments=a_draft(n, snapshot=False).segments,
+        private=Private(n, "host", bytes(16), retagged=retagged),
+        kind=KIND_REMOVE,
+        tombstones=(oldest.id, n.to_bytes(16)),
+        gone=tuple(state.tombstones)[:1],
+    )
+
+
 def test_the_reference_reads_what_the_engine_wrote(store: MemoryStore) -> None:
     config = reference.read_config(store.get("config"), SECRET)
     assert (config.repo_id, config.public_key) == (CONFIG.repo_id, CONFIG.public_key)
@@ -41,10 +86,27 @@ def test_the_reference_reads_what_the_engine_wrote(store: MemoryStore) -> None:
     assert [entry.base for entry in entries] == [0, 1, 2]
     for n, entry in enumerate(entries):
         draft = a_draft(n, snapshot=n != 1)
-        assert entry.segments == [(s.id, s.root, s.length, s.type) for s in draft.segments]
+        assert [row[:4] for row in entry.segments] == [
+            (s.id, s.root, s.length, s.type) for s in draft.segments
+        ]
         assert entry.private["writer"] == "host"
         expected = a_snapshot(n).to_map() if n != 1 else None
         assert entry.private.get("snapshot") == expected
+
+
+def test_the_reference_reads_every_kind(long_store: MemoryStore) -> None:
+    config = reference.read_config(long_store.get("config"), SECRET)
+    entries = reference.read_log(long_store.objects, config, SECRET)
+    assert [entry.seq for entry in entries if entry.kind == reference.CHECKPOINT] == [256, 512]
+    assert {entry.kind for entry in entries} == {1, 2, 3, 4}
+    state = reference.fold(entries)
+    assert reference.read_from_checkpoint(long_store.objects, config, SECRET) == (state, 512)
+    ours = Log(long_store, CONFIG, KEYS)
+    ours.load()
+    assert list(state.live) == [segment.id for segment in ours.segments()]
+    assert state.removed == ours.state.tombstones
+    assert list(state.snapshots.values()) == [s.to_map() for s in ours.snapshots]
+    assert state.checkpoint == ours.state.checkpoint
 
 
 def code(attempt: Callable[..., object], *words: object) -> int:
@@ -96,6 +158,31 @@ def test_both_refuse_the_same_slots(store: MemoryStore) -> None:
         theirs = code(reference.open_slot, stored, name, config, "x")
         # What it does not know the engine lists and passes over.
         assert (bad[0].exit_code if bad else 14) == theirs
+
+
+@pytest.mark.parametrize("seq", [12, 256], ids=["removal", "checkpoint"])
+def test_both_refuse_the_same_of_every_kind(seq: int) -> None:
+    """Bytes of the head, and of each list, altered and signed again, MAC included."""
+    store = MemoryStore()
+    fill(Log(store, CONFIG, KEYS), seq)
+    name = f"log/{seq:016x}"
+    good, refused = store.get(name), 0
+    config = reference.read_config(CONFIG.stored)
+    ends = len(good) - 96 - int.from_bytes(good[12:16], "big")
+    for at in {*range(8, 32), *range(96, 164), 164 + 63, *range(ends - 20, ends)}:
+        for bit in (1, 0x80):
+            body = good[:at] + bytes([good[at] ^ bit]) + good[at + 1 : -96]
+            body += hmac.digest(mac_key(KEYS), body, "sha256")
+            signed = body + Ed25519PrivateKey.from_private_bytes(KEYS.sign).sign(body)
+            store.objects[name] = signed
+            theirs = code(reference.read_log, store.objects, config, SECRET)
+            assert theirs == code(load_whole, store), at
+            refused += theirs in (13, 14)
+    assert refused > 200
+
+
+def load_whole(store: MemoryStore) -> None:
+    Log(store, CONFIG, KEYS).load(whole=True)
 
 
 def test_both_refuse_the_same_entries(store: MemoryStore) -> None:

@@ -74,29 +74,26 @@ def read(objects: Mapping[str, bytes], root_key: bytes) -> Contents:
     """Everything that the log names, checked to the last byte."""
     objects = {name: objects[name] for name in objects if NAMES.fullmatch(name)}
     config = config_of(objects, root_key)
-    entries = repository.read_log(objects, config, root_key)
+    state = repository.fold(repository.read_log(objects, config, root_key))
     k_id = repository.subkey(root_key, config.repo_id, b"chunk-id")
     chunks: dict[bytes, bytes] = {}
     snapshots = []
-    for entry in entries:
-        for segment_id, root, length, kind in entry.segments:
-            stored = segment(objects, segment_id, length)
-            require(root_of(stored, kind) == root, "not the segment that the log names")
-            require(stored[12] == kind, "another type than the log says")
-            header = ref.parse_header(stored[:PAGE], kind)
-            require(header.repo_id == config.repo_id, "a segment of another repository")
-            if kind == MANIFEST:
-                # Also those that no snapshot names.
-                read_manifest(ref.open_sealed(stored, root_key=root_key, kind=MANIFEST))
-            else:
-                chunks.update(data.read_chunks(stored, root_key, k_id))
-    for entry in entries:
-        if "snapshot" in entry.private:
-            info = entry.private["snapshot"]
-            manifest = segment(objects, info["id"], None)
-            plain = ref.open_sealed(manifest, root_key=root_key, kind=MANIFEST)
-            snapshots.append(Snapshot(info, read_manifest(plain)))
-            check_snapshot(snapshots[-1], chunks)
+    for segment_id, root, length, kind, _ in state.live.values():
+        stored = segment(objects, segment_id, length)
+        require(root_of(stored, kind) == root, "not the segment that the log names")
+        require(stored[12] == kind, "another type than the log says")
+        header = ref.parse_header(stored[:PAGE], kind)
+        require(header.repo_id == config.repo_id, "a segment of another repository")
+        if kind == MANIFEST:
+            # Also those that no snapshot names.
+            read_manifest(ref.open_sealed(stored, root_key=root_key, kind=MANIFEST))
+        else:
+            chunks.update(data.read_chunks(stored, root_key, k_id))
+    for info in state.snapshots.values():
+        manifest = segment(objects, info["id"], None)
+        plain = ref.open_sealed(manifest, root_key=root_key, kind=MANIFEST)
+        snapshots.append(Snapshot(info, read_manifest(plain)))
+        check_snapshot(snapshots[-1], chunks)
     return Contents(snapshots, chunks)
 
 

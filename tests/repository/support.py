@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from strongroom import KdfParameters, ObjectExistsError, ObjectMissingError, Password, RootKey
 from strongroom.repository.config import Config, make_config
-from strongroom.repository.entry import Draft, Private, SegmentRef
+from strongroom.repository.entry import Draft, SegmentRef
+from strongroom.repository.private import Private
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores import OBJECT_MAX
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -238,7 +237,6 @@ def test_a_store_that_contradicts_itself_is_a_conflict(store: MemoryStore) -> No
 
 WRITER = """
 import sys
-from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from repository.support import CONFIG, KEYS, a_draft
@@ -287,10 +285,11 @@ def test_processes_that_race_lose_nothing(tmp_path: Path) -> None:
 
 def test_a_long_log_is_read_in_seconds(store: MemoryStore) -> None:
     """10,000 commits; a minute is what the slowest machine of ours is granted."""
-    prev, template = CONFIG.digest, a_draft(1)
+    prev = CONFIG.digest
     for seq in range(1, 10_001):
-        draft = replace(template, base=seq - 1)
-        stored = make_entry(draft, KEYS, seq=seq, prev=prev, repo_id=CONFIG.repo_id)
+        stored = make_entry(
+            a_draft(seq, base=seq - 1), KEYS, seq=seq, prev=prev, repo_id=CONFIG.repo_id
+        )
         store.objects[entry_name(seq)] = stored
         prev = hashlib.sha256(stored).digest()
     begun = time.monotonic()

@@ -50,7 +50,7 @@ class RepositoryScrub:
     damaged: int
     """Objects damaged or missing; each was reported."""
     superfluous: tuple[str, ...]
-    """Segments that the log does not name: left by a backup that was interrupted, or one that
+    """Segments that the log never named: left by a backup that was interrupted, or one that
     runs now. Empty where the log itself is damaged."""
 
 
@@ -113,7 +113,7 @@ def scrub_store(
     _check_slots(store, config, findings)
     log = Log(store, config, None)
     try:
-        log.load()
+        log.load(whole=True)
         whole = True
     except DamagedError as error:
         findings.add("log", error)
@@ -123,12 +123,13 @@ def scrub_store(
         on_total(sum(segment.length for segment in segments))
     _scrub_all(store, segments, thread_limit(threads), findings, watch)
     known = {segment_name(segment.id) for segment in segments}
+    known.update(segment_name(name) for name in log.state.tombstones)
     others = [name for name in store.list(SEGMENTS) if name not in known] if whole else []
     return RepositoryScrub(
         repo_id=config.repo_id,
         public_key=config.public_key,
         trusted=public_key is not None,
-        entries=len(log.entries),
+        entries=log.head[0],
         segments=len(segments),
         stored_bytes=sum(segment.length for segment in segments),
         damaged=findings.count,

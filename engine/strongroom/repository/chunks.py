@@ -28,7 +28,7 @@ class ChunkTables:
         self._log = log
         self._segments = segments
         self._folder = TableFolder(folder, read_note)
-        chain = self._folder.chain(lambda place: log.holds(place.seq, place.hash))
+        chain = self._folder.chain(self._is_of_log)
         try:
             self.index = ChunkIndex([table.path for table in chain])
         except StrongroomError:
@@ -38,26 +38,44 @@ class ChunkTables:
         self._tables = len(chain)
         self._kept: Path | None = None
         self._changed = False
+        self._is_whole = False  # the next table is to replace all others
         self._start = chain[-1].end.seq if chain else 0
         self.place = chain[-1].end if chain else Place(0, b"")
         self._loaded = self.index.segments()
         self.failures: dict[bytes, StrongroomError] = {}
         """Segments whose directory could not be read; not all their chunks are known."""
 
+    def _is_of_log(self, place: Place) -> bool:
+        """What lies before the entries in memory need not be looked up: names of segments do not
+        come twice, and those that are not live are dropped."""
+        first = self._log.entries[0].seq if self._log.entries else 1
+        return place.seq < first or self._log.holds(place.seq, place.hash)
+
     def follow(self, *, own: bytes | None = None, watch: Watch = UNWATCHED) -> None:
         """Load what the log has got since, but for the session `own`, whose chunks are known; and
         what could not be loaded when the tables were written."""
-        ids: list[bytes] = []
-        for entry in self._log.entries:
-            listed = [segment.id for segment in entry.segments if segment.type == TYPE_DATA]
-            added = [segment_id for segment_id in listed if segment_id not in self._loaded]
-            if own is None or entry.private is None or entry.private.session != own:
-                ids.extend(added)
-            elif added:
-                self._loaded.update(added)
-                self._changed = True
-        self._load(ids, watch=watch)
+        live = {s.id: None for s in self._log.segments() if s.type == TYPE_DATA}
+        self._drop(self._loaded - live.keys())
+        known = set() if own is None else self._of_session(own) & live.keys() - self._loaded
+        self._loaded |= known
+        self._changed = self._changed or bool(known)
+        self._load([one for one in live if one not in self._loaded], watch=watch)
         self.place = Place(*self._log.head)
+
+    def _drop(self, removed: set[bytes]) -> None:
+        """Of segments that are no longer part of the repository."""
+        if removed:
+            self.index.drop_segments(removed)
+            self._loaded -= removed
+            for name in removed:
+                self.failures.pop(name, None)
+            self._changed = self._is_whole = True
+
+    def _of_session(self, own: bytes) -> set[bytes]:
+        entries = [
+            e for e in self._log.entries if e.private is not None and e.private.session == own
+        ]
+        return {segment.id for entry in entries for segment in entry.segments}
 
     def load_damaged(
         self, ids: Collection[bytes], bad: NDArray[np.uint8], *, watch: Watch = UNWATCHED
@@ -73,7 +91,7 @@ class ChunkTables:
             return
         if self.failures:
             self.index.drop_segments(self.failures)
-        whole = bool(self.failures) or self._tables >= TABLES_MAX
+        whole = self._is_whole or bool(self.failures) or self._tables >= TABLES_MAX
         note = make_note(0 if whole else self._start, self.place)
         kept = self._folder.add(lambda path: self.index.save(path, note, fresh_only=not whole))
         if kept is not None:

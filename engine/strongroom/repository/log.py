@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from strongroom.errors import (
     ConflictError,
+    DamagedError,
+    LimitError,
     ObjectExistsError,
     ObjectMissingError,
     StrongroomError,
@@ -17,29 +19,34 @@ from strongroom.repository.config import Config
 from strongroom.repository.entry import (
     ENTRY_LEN_MAX,
     Draft,
-    EntryReader,
     LogEntry,
     SegmentRef,
+    make_checkpoint,
     make_entry,
 )
+from strongroom.repository.entry_reader import EntryReader
+from strongroom.repository.head import LISTED_MAX, entry_name, find_newest, list_newest
+from strongroom.repository.private import NO_SESSION, Private
 from strongroom.repository.snapshots import Snapshot
+from strongroom.repository.state import RepositoryState
 from strongroom.stores import Store, UnsyncedError
 
-PREFIX: Final = "log/"
+CHECKPOINT_EVERY: Final = 256
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the entries read so far, and how many there are."""
 
-_NAME = re.compile(r"log/([0-9a-f]{16})", re.ASCII)
+Revise: TypeAlias = Callable[[Draft, Sequence[LogEntry]], Draft]
+"""Called with a draft and entries its writer did not know of when it chose what to change: what
+to append instead. Raises OvertakenError when nothing can be."""
 
 
-def entry_name(seq: int) -> str:
-    """The object that holds an entry."""
-    return f"{PREFIX}{seq:016x}"
+class OvertakenError(ConflictError):
+    """What a writer relied on was removed before it could commit: begin again."""
 
 
 class Log:
-    """All entries of a repository, each read once and checked. One thread at a time.
+    """The entries of a repository, each read once and checked. One thread at a time.
 
     keys: None reads what is public, for a scrub; nothing can be appended then.
     """
@@ -50,10 +57,12 @@ class Log:
         self._keys = keys
         self._reader = EntryReader(config.public_key, config.repo_id, keys)
         self._entries: list[LogEntry] = []
+        self._state = RepositoryState()
+        self._is_listed = False
 
     @property
     def entries(self) -> Sequence[LogEntry]:
-        """The first has seq 1."""
+        """The newest ones: those since the first, or since some checkpoint."""
         return self._entries
 
     @property
@@ -64,49 +73,141 @@ class Log:
         return self._entries[-1].seq, self._entries[-1].hash
 
     @property
+    def state(self) -> RepositoryState:
+        """What it amounts to, up to the head."""
+        return self._state
+
+    @property
     def snapshots(self) -> list[Snapshot]:
         """In the order they were committed. Needs keys."""
-        privates = [entry.private for entry in self._entries]
-        return [p.snapshot for p in privates if p is not None and p.snapshot is not None]
+        return self._state.snapshots
 
     def segments(self) -> Iterator[SegmentRef]:
-        """Every segment that the log names, oldest first."""
-        for entry in self._entries:
-            yield from entry.segments
+        """Every segment that is live, oldest first."""
+        return self._state.segments()
 
-    def load(self, progress: Progress | None = None) -> None:
-        """Read what others appended since, or everything the first time.
+    def load(self, progress: Progress | None = None, *, whole: bool = False) -> None:
+        """Read what others appended since, or, the first time, all from the last checkpoint on.
 
-        Raises DamagedError where an entry is missing, altered or out of place, UnsupportedError,
-        SourceError.
+        whole: the first time, from the first entry on. Raises DamagedError where an entry is
+        missing, altered or out of place, UnsupportedError, SourceError.
         """
-        last = self._last_listed()
-        while (seq := self.head[0] + 1) <= last:
-            self._extend(seq, self._get(seq, last))
-            if progress is not None:
-                progress(seq, last)
+        known = self.head[0]
+        newest = list_newest(self._store) if whole else find_newest(self._store, known)
+        self._is_listed = self._is_listed or whole or newest < LISTED_MAX
+        if not known and not whole:
+            self._begin_at_checkpoint(newest)
+        self._load_to(newest, progress)
 
-    def append(self, draft: Draft) -> LogEntry:
+    def append(self, draft: Draft, revise: Revise | None = None) -> LogEntry:
         """Commit: make the next entry, whatever others append meanwhile.
 
-        Raises what the store raises; the entry is not in the log then, unless a store that did
-        not answer took it all the same.
+        revise: told of all that others committed since draft.base, before each attempt. Raises
+        OvertakenError where others removed what draft adds, and what the store raises; the entry
+        is not in the log then, unless a store that did not answer took it all the same.
         """
-        if self._keys is None:
-            raise StrongroomError("appending to the log: it was opened without a key")
+        keys = self._writer_keys()
+        if not self._is_listed:
+            # A lost entry hides those after it from one who probes: never fill its place.
+            self._load_to(list_newest(self._store))
+            self._is_listed = True
+        told = draft.base
         while True:
-            seq, prev = self.head[0] + 1, self.head[1]
-            mine = make_entry(draft, self._keys, seq=seq, prev=prev, repo_id=self._config.repo_id)
-            there = self._put(seq, mine)
-            self._extend(seq, there)
-            if there == mine:
+            if told < self.head[0]:
+                others = list(self.since(told))
+                _check_names(draft, others)
+                draft = draft if revise is None else revise(draft, others)
+                told = self.head[0]
+            seq, prev = self.head
+            mine = self._summary(seq + 1, prev) if (seq + 1) % CHECKPOINT_EVERY == 0 else None
+            is_summary = mine is not None
+            if mine is None:
+                repo_id = self._config.repo_id
+                mine = make_entry(draft, keys, seq=seq + 1, prev=prev, repo_id=repo_id)
+            there = self._put(seq + 1, mine)
+            self._extend(seq + 1, there)
+            if there == mine and not is_summary:
                 return self._entries[-1]
 
+    def since(self, seq: int) -> Iterator[LogEntry]:
+        """The entries after entry seq, up to the head; older ones are read again."""
+        first = self._entries[0].seq if self._entries else 1
+        prev = None
+        for older in range(seq + 1, first):
+            entry = self._reader.read(self._get(older, first), seq=older, prev=prev)
+            prev = entry.hash
+            yield entry
+        if prev is not None and prev != self._entries[0].prev:
+            raise DamagedError(f"reading log entry {first}: it does not continue the one before")
+        yield from self._entries[max(0, seq + 1 - first) :]
+
+    def entry(self, seq: int) -> LogEntry:
+        """One entry, which is read again if it is older than what is in memory."""
+        first = self._entries[0].seq if self._entries else 1
+        if seq >= first:
+            return self._entries[seq - first]
+        return self._reader.read(self._get(seq, first), seq=seq, prev=None)
+
     def holds(self, seq: int, digest: bytes) -> bool:
-        """Is an entry of that hash at that place? (0 stands for the config.)"""
+        """Is an entry of that hash at that place? (0 stands for the config.)
+
+        Of what lies before the entries in memory, by way of the checkpoints.
+        """
         if seq == 0:
             return digest == self._config.digest
-        return 0 < seq <= len(self._entries) and self._entries[seq - 1].hash == digest
+        if not 0 < seq <= self.head[0]:
+            return False
+        first = self._entries[0]
+        if seq >= first.seq:
+            return self._entries[seq - first.seq].hash == digest
+        later = first
+        while later.checkpoint is not None and later.checkpoint.previous[0] >= seq:
+            later = self._linked(*later.checkpoint.previous)
+        while later.seq > seq + 1:
+            later = self._linked(later.seq - 1, later.prev)
+        return (later.hash if later.seq == seq else later.prev) == digest
+
+    def _load_to(self, newest: int, progress: Progress | None = None) -> None:
+        while (seq := self.head[0] + 1) <= newest:
+            self._extend(seq, self._get(seq, newest))
+            if self._entries[-1].checkpoint is not None:
+                del self._entries[:-1]
+            if progress is not None:
+                progress(seq, newest)
+
+    def _linked(self, seq: int, digest: bytes) -> LogEntry:
+        entry = self._reader.read(self._get(seq, self.head[0]), seq=seq, prev=None)
+        if entry.hash != digest:
+            raise DamagedError(f"reading log entry {seq}: it is not the one that later ones name")
+        return entry
+
+    def _begin_at_checkpoint(self, newest: int) -> None:
+        for seq in range(newest - newest % CHECKPOINT_EVERY, 0, -CHECKPOINT_EVERY):
+            entry = self._reader.read(self._get(seq, newest), seq=seq, prev=None)
+            if entry.checkpoint is not None:
+                self._entries = [entry]
+                self._state = RepositoryState.from_checkpoint(entry)
+                return
+
+    def _summary(self, seq: int, prev: bytes) -> bytes | None:
+        """A checkpoint; None: there is too much for one entry."""
+        private = Private(time.time_ns(), "", NO_SESSION, snapshots=tuple(self._state.snapshots))
+        try:
+            return make_checkpoint(
+                self._state.to_checkpoint(),
+                private,
+                self._writer_keys(),
+                seq=seq,
+                prev=prev,
+                repo_id=self._config.repo_id,
+            )
+        except LimitError:
+            return None
+
+    def _writer_keys(self) -> RepositoryKeys:
+        if self._keys is None:
+            raise StrongroomError("appending to the log: it was opened without a key")
+        return self._keys
 
     def _put(self, seq: int, stored: bytes) -> bytes:
         """Try to make entry seq; return what it is now, which may be another writer's."""
@@ -128,13 +229,6 @@ class Log:
                 raise error from None
         return stored
 
-    def _last_listed(self) -> int:
-        last = self.head[0]
-        for name in self._store.list(PREFIX):
-            if (match := _NAME.fullmatch(name)) is not None:
-                last = max(last, int(match[1], 16))
-        return last
-
     def _get(self, seq: int, last: int) -> bytes:
         try:
             return self._store.get(entry_name(seq), limit=ENTRY_LEN_MAX)
@@ -143,4 +237,12 @@ class Log:
 
     def _extend(self, seq: int, stored: bytes) -> None:
         entry = self._reader.read(stored, seq=seq, prev=self.head[1])
+        self._state.apply(entry)
         self._entries.append(entry)
+
+
+def _check_names(draft: Draft, others: Sequence[LogEntry]) -> None:
+    """What is added was not removed meanwhile: a name that was never comes back."""
+    removed = {name for entry in others for name in entry.tombstones}
+    if any(segment.id in removed for segment in draft.segments):
+        raise OvertakenError("committing: somebody took what was to be added for left over")

@@ -19,9 +19,10 @@ from strongroom.keys.envelope import Credential
 from strongroom.repository import chunks
 from strongroom.repository.cache import cache_folder
 from strongroom.repository.chunks import ChunkTables
-from strongroom.repository.entry import Draft, LogEntry, Private, SegmentRef
+from strongroom.repository.entry import Draft, LogEntry, SegmentRef
 from strongroom.repository.log import Log, Progress
 from strongroom.repository.manifests import ManifestSource
+from strongroom.repository.private import Private
 from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool

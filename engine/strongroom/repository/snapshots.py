@@ -38,10 +38,14 @@ class Snapshot:
     """Stored bytes that this backup added."""
     errors: int
     """Files that could not be read, or changed while they were read."""
+    partial: bool = False
+    """It holds what an unfinished backup had got to."""
 
     def to_map(self) -> dict[str, Any]:
         """As it is sealed in the log."""
         found: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not self.partial:
+            del found["partial"]
         return found | {"tags": list(self.tags), "paths": list(self.paths)}
 
     @classmethod
@@ -52,7 +56,7 @@ class Snapshot:
         names = {field.name for field in fields(cls)}
         if found.keys() - names:
             raise UnsupportedError(f"{doing}: snapshot: it has fields this version does not know")
-        if names - found.keys():
+        if names - found.keys() - {"partial"}:
             raise DamagedError(f"{doing}: snapshot: fields are missing")
         for name, value in found.items():
             if not _FITS[name](value):
@@ -64,7 +68,8 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value < _U64
 
 
-def _is_time(value: object) -> bool:
+def is_time(value: object) -> bool:
+    """Nanoseconds since 1970."""
     return type(value) is int and abs(value) < _U64 // 2
 
 
@@ -72,7 +77,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _is_id(value: object) -> bool:
+def is_id(value: object) -> bool:
+    """Of a segment or a session."""
     return isinstance(value, bytes) and len(value) == 16
 
 
@@ -80,7 +86,8 @@ def _is_root(value: object) -> bool:
     return isinstance(value, bytes) and len(value) == 32
 
 
-def _is_texts(value: object) -> bool:
+def is_texts(value: object) -> bool:
+    """Such as tags."""
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
@@ -88,19 +95,24 @@ def _is_paths(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, bytes) for item in value)
 
 
+def _is_true(value: object) -> bool:
+    return value is True
+
+
 _FITS: Final = {
-    "id": _is_id,
+    "id": is_id,
     "root": _is_root,
-    "time": _is_time,
+    "time": is_time,
     "host": _is_text,
     "user": _is_text,
-    "tags": _is_texts,
+    "tags": is_texts,
     "paths": _is_paths,
     "entries": _is_count,
     "files": _is_count,
     "bytes": _is_count,
     "new_bytes": _is_count,
     "errors": _is_count,
+    "partial": _is_true,
 }
 
 
