@@ -9,37 +9,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from strongroom._core import Cancel, Progress, Watch
 from strongroom.errors import SourceError, StrongroomError
-from strongroom.keys.password import Password
 from strongroom.keys.rootkey import RootKey
-from strongroom.manifest.entry import FILE
-from strongroom.ops.backup import BackupReports, BackupResult, Labels, backup
-from strongroom.ops.chunked import SnapshotFile
 from strongroom.ops.credentials import Key, credential_of
-from strongroom.ops.listing import find_entry, path_in_snapshot
-from strongroom.ops.piping import Readable, through_pipe
-from strongroom.ops.restore import restore
-from strongroom.ops.restoring import Reports, RestoreCounts, RestoreOptions
-from strongroom.ops.saved import SavedSnapshot
 from strongroom.ops.seal import DEFAULT_LEVEL
-from strongroom.ops.stats import Stats, repository_stats
 from strongroom.ops.threads import thread_limit
-from strongroom.ops.tree import Selection
-from strongroom.ops.verify import Finding, VerifyResult, verify
-from strongroom.repository.create import create_repository
 from strongroom.repository.opened import OpenRepository
-from strongroom.repository.session import Effort
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.locate import open_store
 
+# Programs start for one call and end: what a method runs is loaded by the method.
 if TYPE_CHECKING:
     from typing import Self
 
+    import numpy as np
+    from numpy.typing import NDArray
     from typing_extensions import Buffer
+
+    from strongroom.keys.password import Password
+    from strongroom.ops.backup import BackupResult, Labels
+    from strongroom.ops.chunked import SnapshotFile
+    from strongroom.ops.piping import Readable
+    from strongroom.ops.restoring import RestoreCounts, RestoreOptions
+    from strongroom.ops.saved import SavedSnapshot
+    from strongroom.ops.stats import Stats
+    from strongroom.ops.tree import Selection
+    from strongroom.ops.verify import Finding, VerifyResult
 
 AnyPath: TypeAlias = "str | bytes | os.PathLike[str]"
 Name: TypeAlias = "str | Snapshot | SavedSnapshot"
@@ -89,6 +85,8 @@ class Repository:
         RootKey.generate makes one, to_digits shows it. password: opens it too from then on; its
         strength is for the caller to judge. cache: see open. Raises TargetExistsError, TargetError.
         """
+        from strongroom.repository.create import create_repository
+
         root = credential_of(key)
         if not isinstance(root, RootKey):
             raise TypeError("a repository is made for a RootKey; a password can be added to it")
@@ -164,6 +162,9 @@ class Repository:
         was lost is stored again. Raises SourceError when nothing could be read, TargetError,
         UsageError.
         """
+        from strongroom.ops.backup import BackupReports, backup
+        from strongroom.repository.session import Effort
+
         with self._turn() as opened:
             return backup(
                 opened,
@@ -191,6 +192,10 @@ class Repository:
         In constant memory, as it arrives. file.read is called in this thread; if it raises, that
         is raised here, and nothing is stored. See backup.
         """
+        from strongroom.ops.backup import BackupReports, backup
+        from strongroom.ops.piping import through_pipe
+        from strongroom.ops.tree import Selection
+        from strongroom.repository.session import Effort
 
         def store(fd: int, watch: Watch) -> BackupResult:
             return backup(
@@ -211,6 +216,10 @@ class Repository:
         Only the chunks that are asked for are fetched, and each is verified. Raises SourceError
         if there is no such file, DamagedError.
         """
+        from strongroom.manifest.entry import FILE
+        from strongroom.ops.chunked import SnapshotFile
+        from strongroom.ops.listing import find_entry, path_in_snapshot
+
         with self._turn() as opened:
             info = self._info(opened, snapshot)
             name, wanted = info.id.hex(), path_in_snapshot(path)
@@ -242,6 +251,9 @@ class Repository:
         is. on_note: what was left out as it should be, such as sockets. Raises TargetError,
         SourceError when nothing of what was asked for is in the snapshot, DamagedError.
         """
+        from strongroom.ops.restore import restore
+        from strongroom.ops.restoring import Reports
+
         with self._turn() as opened:
             info = self._info(opened, snapshot)
             opened.load_index()
@@ -270,6 +282,8 @@ class Repository:
         on_damage: called for each damaged segment, and for exactly the files that are hurt. The
         next backup stores again what was found lost and is still there.
         """
+        from strongroom.ops.verify import verify
+
         with self._turn() as opened:
             opened.log.load()
             watch = Watch(progress, cancel)
@@ -277,6 +291,8 @@ class Repository:
 
     def stats(self) -> Stats:
         """How much is stored."""
+        from strongroom.ops.stats import repository_stats
+
         with self._turn() as opened:
             opened.log.load()
             opened.load_index()
@@ -308,16 +324,16 @@ class Repository:
             yield self._opened
 
     def _saved(self, info: Snapshot) -> SavedSnapshot:
+        from strongroom.ops.saved import SavedSnapshot
+
         return SavedSnapshot(info, self._opened)
 
     @staticmethod
     def _info(opened: OpenRepository, snapshot: Name) -> Snapshot:
-        if isinstance(snapshot, Snapshot):
-            return snapshot
-        if isinstance(snapshot, SavedSnapshot):
-            return snapshot.info
-        opened.log.load()
-        return opened.find(snapshot)
+        if isinstance(snapshot, str):
+            opened.log.load()
+            return opened.find(snapshot)
+        return snapshot if isinstance(snapshot, Snapshot) else snapshot.info
 
 
 class _InTurn:
@@ -332,6 +348,8 @@ class _InTurn:
 
 
 def _selection(what: Selection | AnyPath | Iterable[AnyPath]) -> Selection:
+    from strongroom.ops.tree import Selection
+
     if isinstance(what, Selection):
         return what
     if isinstance(what, str | bytes | os.PathLike):
