@@ -163,12 +163,13 @@ class Repository:
         UsageError.
         """
         from strongroom.ops.backup import BackupReports, backup
+        from strongroom.ops.tree import Selection
         from strongroom.repository.session import Effort
 
         with self._turn() as opened:
             return backup(
                 opened,
-                _selection(what),
+                Selection.of(what),
                 reports=BackupReports(on_error, on_note),
                 labels=labels,
                 dry_run=dry_run,
@@ -345,13 +346,3 @@ class _InTurn:
     def fetch_into(self, wants: NDArray[np.void], buffer: Buffer) -> None:
         with self._repository._turn() as opened:
             opened.segments.fetch_into(opened.index, wants, buffer)
-
-
-def _selection(what: Selection | AnyPath | Iterable[AnyPath]) -> Selection:
-    from strongroom.ops.tree import Selection
-
-    if isinstance(what, Selection):
-        return what
-    if isinstance(what, str | bytes | os.PathLike):
-        return Selection(paths=(what,))
-    return Selection(paths=tuple(what))

@@ -29,6 +29,9 @@ Report: TypeAlias = Callable[[SourceError], None]
 _TICK_NS = 20_000_000
 
 
+AnyPath: TypeAlias = "str | bytes | os.PathLike[str]"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What to back up."""
@@ -46,6 +49,15 @@ class Selection:
     stream_name: str | bytes | None = None
     """The name of the file that holds what comes from stream."""
     stream: Endpoint | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, what: Selection | AnyPath | Iterable[AnyPath]) -> Selection:
+        """A path, several, or what is a Selection already."""
+        if isinstance(what, Selection):
+            return what
+        if isinstance(what, str | bytes | os.PathLike):
+            return cls(paths=(what,))
+        return cls(paths=tuple(what))
 
     def __post_init__(self) -> None:
         if (self.stream_name is None) != (self.stream is None):
