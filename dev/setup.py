@@ -49,10 +49,15 @@ def everything() -> None:
             check_disk(BUILD_LEN)
         packages.install(packages.for_building())
         _environment()
-        requirements = (
-            pyproject()["build-system"]["requires"] + pyproject()["project"]["dependencies"]
+        project = pyproject()["project"]
+        install_wheels(
+            "dependencies",
+            [
+                *pyproject()["build-system"]["requires"],
+                *project["dependencies"],
+                *project["optional-dependencies"]["vault"],
+            ],
         )
-        install_wheels("dependencies", requirements)
         _core(_libraries())
         _byte_code()
 

@@ -97,6 +97,20 @@ class LimitError(StrongroomError):
     exit_code = 14
 
 
+class VaultRefusedError(StrongroomError):
+    """The vault does not do it: a wrong token, too early, locked, or destroyed."""
+
+    exit_code = 16
+    default_hint = "the 64 digits open the repository all the same: pass --key-file"
+
+
+class UnreachableError(StrongroomError):
+    """A vault or store that is not on this machine did not answer."""
+
+    exit_code = 17
+    default_hint = "check the address and the network; nothing was changed here"
+
+
 class CancelledError(StrongroomError):
     """The work was stopped before it was done."""
 

@@ -30,6 +30,8 @@ CODES = {
     "ObjectMissingError": 13,
     "UnsupportedError": 14,
     "LimitError": 14,
+    "VaultRefusedError": 16,
+    "UnreachableError": 17,
     "CancelledError": 130,
 }
 CLASSES = {name: value for name, value in vars(errors).items() if inspect.isclass(value)}

@@ -35,6 +35,7 @@ VERBS: Final = {
     "stats": "Say how much a repository holds.",
     "key": "Manage the ways into a repository.",
     "rebuild-index": "Make the index of a repository anew.",
+    "vault": "Keep the Backup Key Vault, as its operator.",
     "bench": "Measure this machine, and what limits it.",
 }
 
@@ -45,6 +46,16 @@ KEY_VERBS: Final = {
     "remove": "Remove a key slot.",
     "show-digits": "Show the 64 digits of the key.",
     "check": "Tell a mistyped key from damage.",
+}
+
+VAULT_VERBS: Final = {
+    "init": "Make a vault.",
+    "serve": "Serve it.",
+    "status": "Say how it is.",
+    "log": "Show what happened to an account.",
+    "add-account": "Make an account and its token.",
+    "backup": "Copy the database.",
+    "unlock": "Serve a copy that was put back.",
 }
 
 EXIT_INTERRUPTED: Final = 130
@@ -82,7 +93,7 @@ class _Verbs(click.Group):
     invoke_without_command=True,
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some files failed (each named), 10 no "
     "repository there, 11 conflict, 12 wrong key, 13 damaged, 14 unsupported or over a "
-    "limit, 130 interrupted.",
+    "limit, 16 refused by the vault, 17 vault unreachable, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="strongroom", message="%(prog)s %(version)s")
 @click.pass_context
@@ -101,6 +112,15 @@ _cli.add_command(
         help=VERBS["key"],
         epilog="A password slot holds the key, wrapped for one password; there are at most 8. An "
         "old copy of a slot that was changed or removed still opens with its password.",
+    )
+)
+_cli.add_command(
+    _Verbs(
+        name="vault",
+        verbs=VAULT_VERBS,
+        package="strongroom.cli.vault",
+        help=VERBS["vault"],
+        epilog="docs/VAULT.md tells how to run it, and what it does not protect against.",
     )
 )
 

@@ -1,0 +1,1 @@
+"""strongroom vault: each verb a module, loaded when it is called."""

@@ -1,0 +1,48 @@
+"""strongroom vault init"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from strongroom.cli.console import Console
+from strongroom.cli.options import FILE, with_console
+from strongroom.cli.vault.options import with_config
+from strongroom.vault.server.service import make_vault
+
+
+@click.command("init")
+@click.option("--listen", default="127.0.0.1:8765", show_default=True, metavar="HOST:PORT")
+@click.option("--witness", type=FILE, help="File on another disk that notices a store set back.")
+@click.option("--tls-certificate", type=FILE, help="PEM; with --tls-key.")
+@click.option("--tls-key", type=FILE, help="PEM.")
+@with_config
+@with_console
+def command(
+    *,
+    config: Path,
+    listen: str,
+    witness: Path | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    console: Console,
+) -> None:
+    """Make a vault: its configuration and, beside it, its key, its database, its accounts.
+
+    \b
+    strongroom vault init --config /etc/strongroom/vault.toml
+    strongroom vault add-account --config /etc/strongroom/vault.toml anna --token-out anna.token
+    strongroom vault serve --config /etc/strongroom/vault.toml
+    """
+    if (tls_certificate is None) != (tls_key is None):
+        raise click.UsageError("--tls-certificate and --tls-key go together")
+    tls = (
+        None
+        if tls_certificate is None or tls_key is None
+        else (str(tls_certificate.absolute()), str(tls_key.absolute()))
+    )
+    seen = None if witness is None else str(witness.absolute())
+    make_vault(config, listen=listen, witness=seen, tls=tls)
+    console.say(f"{config}: a new vault; keep a copy of its key, apart from its database")
+    console.emit(config=str(config))

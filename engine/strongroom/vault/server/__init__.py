@@ -1,0 +1,1 @@
+"""The service. It imports nothing that knows keys, manifests or segments."""

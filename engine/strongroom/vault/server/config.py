@@ -1,0 +1,131 @@
+"""The operator's configuration: a TOML file, beside it by default everything it names."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from strongroom.errors import SourceError, UsageError
+from strongroom.vault.server.policy import Policy
+
+_PATHS: Final = ("database", "key_file", "accounts", "witness", "tls_certificate", "tls_key")
+_NEEDED: Final = ("listen", "database", "key_file", "accounts")
+
+TEMPLATE: Final = """\
+# strongroom vault: docs/VAULT.md. Paths are relative to this file.
+
+# Other addresses than loopback ones need tls_certificate and tls_key.
+listen = "{listen}"
+database = "vault.db"
+key_file = "vault.key"
+accounts = "vault.accounts"
+{optional}
+[policy]
+# attempts = 10
+# lifetime = 100
+# delays = [0, 0, 0, 60, 300, 900, 3600, 14400, 86400, 86400]   # seconds, before each attempt
+# attempt_window = 600
+# pending = 900
+# confirms = 3
+# request_delay = 604800
+# kept = 2592000
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What `vault init` wrote and an operator may change."""
+
+    host: str
+    port: int
+    """0: any that is free."""
+    database: Path
+    key_file: Path
+    accounts: Path
+    witness: Path | None
+    """A file on another disk."""
+    tls_certificate: Path | None
+    tls_key: Path | None
+    policy: Policy
+
+    @property
+    def scheme(self) -> str:
+        """http or https."""
+        return "http" if self.tls_certificate is None else "https"
+
+
+def read_config(path: Path) -> Config:
+    """Raises SourceError, UsageError."""
+    try:
+        text = path.read_text("utf-8")
+        values = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"reading {path}: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"reading {path}: {error}") from None
+    unknown = set(values) - {*_NEEDED, *_PATHS, "policy"}
+    missing = set(_NEEDED) - set(values)
+    if unknown or missing:
+        what = f"{min(unknown)} is unknown" if unknown else f"{min(missing)} is missing"
+        raise UsageError(f"reading {path}: {what}")
+    strings = {name: value for name, value in values.items() if name != "policy"}
+    if any(not isinstance(value, str) or not value for value in strings.values()):
+        raise UsageError(f"reading {path}: all but policy are texts")
+    host, port = _address(strings.pop("listen"))
+    found = {name: path.absolute().parent / value for name, value in strings.items()}
+    config = Config(
+        host=host,
+        port=port,
+        database=found["database"],
+        key_file=found["key_file"],
+        accounts=found["accounts"],
+        witness=found.get("witness"),
+        tls_certificate=found.get("tls_certificate"),
+        tls_key=found.get("tls_key"),
+        policy=_policy(values.get("policy", {}), path),
+    )
+    _check_tls(config, path)
+    return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody else can listen in."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_tls(config: Config, path: Path) -> None:
+    if (config.tls_certificate is None) != (config.tls_key is None):
+        raise UsageError(f"reading {path}: tls_certificate and tls_key go together")
+    if config.tls_certificate is None and not is_loopback(config.host):
+        raise UsageError(
+            f"reading {path}: listen on {config.host} without TLS: others could listen in",
+            hint="set tls_certificate and tls_key, or listen on 127.0.0.1",
+        )
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not colon or not host or not port.isdecimal() or int(port) > 65535:
+        raise UsageError(f"listen is an address and a port, not {listen!r}")
+    return host, int(port)
+
+
+def _policy(values: Any, path: Path) -> Policy:
+    names = {field.name for field in fields(Policy)}
+    if not isinstance(values, dict) or not set(values) <= names:
+        raise UsageError(f"reading {path}: [policy] has {', '.join(sorted(names))}, nothing else")
+    numbers: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in values.items()
+    }
+    for name, value in numbers.items():
+        whole = value if isinstance(value, tuple) else (value,)
+        if (name == "delays") != isinstance(value, tuple) or any(type(n) is not int for n in whole):
+            raise UsageError(f"reading {path}: {name} is not as it should be")
+    return Policy(**numbers)

@@ -1,0 +1,221 @@
+"""Rows as they mean something: authentic, in order, and never older than what was seen."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from strongroom.errors import DamagedError
+from strongroom.vault.messages import Event, LogEntry
+from strongroom.vault.server.clock import Clock
+from strongroom.vault.server.keeper import Keeper
+from strongroom.vault.server.policy import Policy
+from strongroom.vault.server.rows import Record, User
+from strongroom.vault.server.store import Store, StoreFailedError, Transaction
+from strongroom.vault.server.witness import Witness
+from strongroom.vault.wire import NO_ID, SUITE, Code, label
+
+_T = TypeVar("_T")
+
+VERSION: Final = 1
+_HEAD: Final = bytes([VERSION, SUITE])
+_MAC_LEN = 32
+_LOCK = "lock"
+_CLOCK = "clock"
+_USERS = "user/"
+SCAN: Final = 256
+
+
+class RefusalError(Exception):
+    """The vault does not do it."""
+
+    def __init__(self, code: Code, seconds: int = 0) -> None:
+        super().__init__(code.name)
+        self.code, self.seconds = code, min(max(seconds, 0), 2**32 - 1)
+
+
+class Ledger:
+    """The rows of a transaction, checked. now: seconds since 1970, never less than was stored."""
+
+    def __init__(self, rows: Transaction, keeper: Keeper, seen: dict[str, int], clock: Clock):
+        self._rows, self._keeper, self._seen = rows, keeper, seen
+        self.met: dict[str, int] = {}
+        """Sequence numbers of the rows that were read or written."""
+        stored = self._open(_CLOCK)
+        self.stored_time = 0 if stored is None else int.from_bytes(stored, "big")
+        self.now = max(self.stored_time, clock.now())
+
+    @property
+    def locked(self) -> bool:
+        """Whether the operator has to look first."""
+        return self._open(_LOCK) is not None
+
+    def set_locked(self, *, locked: bool) -> None:
+        """Say whether the operator has to look first."""
+        if locked:
+            self._write(_LOCK, b"locked")
+        else:
+            self._rows.delete(_LOCK)
+
+    def user(self, ref: bytes) -> User | None:
+        """The row of an account. Raises DamagedError."""
+        name = _USERS + ref.hex()
+        body = self._open(name)
+        user = None if body is None else User.unpack(body)
+        self._check(name, 0 if user is None else user.sequence)
+        if user is not None and user.ref != ref:
+            raise DamagedError(f"row {name}: it is another's")
+        return user
+
+    def record(self, user: User, record_id: bytes) -> Record:
+        """A record of that user. Raises DamagedError."""
+        name = _record(record_id)
+        body = self._open(name)
+        if body is None:
+            raise DamagedError(f"row {name}: it is missing")
+        record = Record.unpack(body)
+        self._check(name, record.sequence)
+        if (record.user, record.record_id, record.vault_id) != (
+            user.ref,
+            record_id,
+            self._keeper.vault_id,
+        ):
+            raise DamagedError(f"row {name}: it is another's")
+        return record
+
+    def save(self, user: User) -> User:
+        """Write the row; what is returned has the new sequence number."""
+        user = replace(user, sequence=user.sequence + 1)
+        name = _USERS + user.ref.hex()
+        self._write(name, user.pack())
+        self.met[name] = user.sequence
+        self._write(_CLOCK, self.now.to_bytes(8, "big"))
+        return user
+
+    def save_record(self, record: Record) -> Record:
+        """Write the row, linked to the one it replaces."""
+        name = _record(record.record_id)
+        before = self._open(name) or b""
+        record = replace(
+            record,
+            sequence=record.sequence + 1,
+            previous=hashlib.sha256(before).digest(),
+            changed=self.now,
+        )
+        self._write(name, record.pack())
+        self.met[name] = record.sequence
+        return record
+
+    def drop_record(self, record_id: bytes) -> None:
+        """Delete a row that no user's row names any more."""
+        if record_id != NO_ID:
+            self._rows.delete(_record(record_id))
+
+    def log(self, user: User, event: Event, record_id: bytes) -> User:
+        """Add an entry to the account's chain; the user's row is still to be saved."""
+        seq = user.log_seq + 1
+        entry = LogEntry(seq, self.now, event, user.left, user.lifetime, record_id, user.log_head)
+        self._write(_log(user.ref, seq), entry.pack())
+        return replace(user, log_seq=seq, log_head=entry.hash)
+
+    def entries(self, user: User, start: int, limit: int) -> list[LogEntry]:
+        """Entries of an account's chain, from number start on."""
+        prefix = f"log/{user.ref.hex()}/"
+        found = self._rows.scan(prefix, _log(user.ref, start), limit)
+        return [LogEntry.unpack(self._checked(name, row)) for name, row in found]
+
+    def users(self, after: str) -> Iterator[tuple[str, User]]:
+        """Up to SCAN rows of accounts, in order, with their names."""
+        for name, row in self._rows.scan(_USERS, after + "\0" if after else _USERS, SCAN):
+            yield name, User.unpack(self._checked(name, row))
+
+    def _open(self, name: str) -> bytes | None:
+        row = self._rows.get(name)
+        return None if row is None else self._checked(name, row)
+
+    def _checked(self, name: str, row: bytes) -> bytes:
+        body, mac = row[:-_MAC_LEN], row[-_MAC_LEN:]
+        if not hmac.compare_digest(self._mac(name, body), mac) or body[:2] != _HEAD:
+            raise DamagedError(f"row {name}: authentication failed")
+        return body[2:]
+
+    def _write(self, name: str, body: bytes) -> None:
+        body = _HEAD + body
+        self._rows.put(name, body + self._mac(name, body))
+
+    def _mac(self, name: str, body: bytes) -> bytes:
+        return self._keeper.mac(b"row", name.encode() + b"\0" + body)
+
+    def _check(self, name: str, sequence: int) -> None:
+        if sequence < self._seen.get(name, 0):
+            raise DamagedError(f"row {name}: it went back")
+        self.met[name] = sequence
+
+
+class Core:
+    """A vault's parts, and the ways to its rows. Thread-safe."""
+
+    def __init__(
+        self, store: Store, keeper: Keeper, *, policy: Policy, clock: Clock, witness: Witness
+    ) -> None:
+        """Raises StoreFailedError where the store is behind its witness."""
+        self.store, self.keeper, self.policy = store, keeper, policy
+        self.clock, self.witness = clock, witness
+        self._seen: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self.check_revision()
+
+    def transact(self, body: Callable[[Ledger], _T]) -> _T:
+        """Run body on checked rows, as Store does. Raises StoreFailedError, DamagedError, and what
+        body raises."""
+        last: list[Ledger] = []
+
+        def run(rows: Transaction) -> _T:
+            ledger = Ledger(rows, self.keeper, self._seen, self.clock)
+            last[:] = [ledger]
+            return body(ledger)
+
+        result = self.store.transact(run)
+        with self._lock:
+            for name, sequence in last[0].met.items():
+                self._seen[name] = max(sequence, self._seen.get(name, 0))
+        return result
+
+    def check_revision(self) -> None:
+        """Raise StoreFailedError where the store is older than its witness."""
+        stored, seen = self.store.revision(), self.witness.seen()
+        if stored < seen:
+            raise StoreFailedError(f"the store went back: revision {stored}, witnessed {seen}")
+
+    def user_ref(self, account: str) -> bytes:
+        """How an account is named in the store, 32 bytes."""
+        return self.keeper.mac(b"account", account.encode())
+
+
+def verify(public_key: bytes, signature: bytes, statement: bytes) -> bool:
+    """Whether it is an Ed25519 signature of statement (RFC 8032)."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, statement)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def context(record: Record) -> bytes:
+    """What a sealed setup is bound to."""
+    return label(b"setup") + record.vault_id + record.user + record.record_id
+
+
+def _record(record_id: bytes) -> str:
+    return f"record/{record_id.hex()}"
+
+
+def _log(ref: bytes, seq: int) -> str:
+    return f"log/{ref.hex()}/{seq:016x}"

@@ -1,0 +1,97 @@
+"""What guesses and time do to an account, whatever is asked next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from strongroom.vault.messages import Event
+from strongroom.vault.server.core import Core, Ledger, RefusalError
+from strongroom.vault.server.policy import Policy
+from strongroom.vault.server.rows import Record, State, User, shredded
+from strongroom.vault.wire import NO_ID, NO_KEY, Code
+
+
+def exhausted(user: User, policy: Policy) -> bool:
+    """No attempt is left."""
+    return user.left == 0 or user.lifetime >= policy.lifetime
+
+
+def settle(ledger: Ledger, user: User, policy: Policy) -> User:
+    """Do what became due: a guess nobody finished, a registration nobody confirmed, a record that
+    was kept long enough. Writes only what changed."""
+    settled = user
+    if not user.attempt_over and ledger.now > user.attempt_at + policy.attempt_window:
+        settled = over(ledger, settled, policy)
+    if user.kept != NO_ID and ledger.now > user.kept_until:
+        ledger.drop_record(user.kept)
+        settled = replace(settled, kept=NO_ID, kept_until=0)
+    if user.pending != NO_ID and _expired(ledger, user, policy):
+        ledger.drop_record(user.pending)
+        settled = replace(settled, pending=NO_ID)
+    return user if settled == user else ledger.save(settled)
+
+
+def over(ledger: Ledger, user: User, policy: Policy) -> User:
+    """The latest attempt failed; the last one takes the record with it. Not yet saved."""
+    user = ledger.log(replace(user, attempt_over=True), Event.FAILED, user.attempt_record)
+    return destroy(ledger, user) if exhausted(user, policy) else user
+
+
+def destroy(ledger: Ledger, user: User) -> User:
+    """Shred all that could still be guessed at. Not yet saved: whoever does calls store.scrub."""
+    for record_id in {user.active, user.kept} - {NO_ID}:
+        record = ledger.record(user, record_id)
+        if record.state != State.DESTROYED:
+            ledger.save_record(replace(record, **shredded(record)))  # type: ignore[arg-type]
+            user = ledger.log(user, Event.DESTROYED, record_id)
+    return user
+
+
+def restores(ledger: Ledger, user: User, owner_pk: bytes) -> bool:
+    """Whether this owner's success or proof counts. While a record is kept that somebody replaced
+    without proof, only its owner's does: who replaced it would have guesses at it without end."""
+    if user.kept == NO_ID:
+        return user.owner_pk in (owner_pk, NO_KEY)
+    return ledger.record(user, user.kept).owner_pk == owner_pk
+
+
+def sweep(core: Core) -> None:
+    """Settle all accounts."""
+    after = ""
+    while True:
+        start = after
+        due = core.transact(lambda ledger: [n for n, _ in ledger.users(start)])  # noqa: B023
+        for name in due:
+            ref = bytes.fromhex(name.rpartition("/")[2])
+            core.transact(lambda ledger: _settle_one(ledger, ref, core.policy))  # noqa: B023
+        if not due:
+            core.store.scrub()
+            return
+        after = due[-1]
+
+
+def known(ledger: Ledger, ref: bytes, policy: Policy) -> User:
+    """The settled row of an account. Raises RefusalError where it never registered."""
+    user = ledger.user(ref)
+    if user is None:
+        raise RefusalError(Code.NO_RECORD)
+    return settle(ledger, user, policy)
+
+
+def check_lock(ledger: Ledger) -> None:
+    """Raise RefusalError while the operator has to look."""
+    if ledger.locked:
+        raise RefusalError(Code.LOCKED)
+
+
+def _settle_one(ledger: Ledger, ref: bytes, policy: Policy) -> None:
+    user = ledger.user(ref)
+    if user is not None:
+        settle(ledger, user, policy)
+
+
+def _expired(ledger: Ledger, user: User, policy: Policy) -> bool:
+    record: Record = ledger.record(user, user.pending)
+    if record.delayed:
+        return ledger.now > record.confirm_from + policy.request_delay
+    return ledger.now > record.created + policy.pending

@@ -1,0 +1,206 @@
+"""A vault as an operator has it: made, opened, served, looked at."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from strongroom.errors import SourceError, StrongroomError, TargetError, UsageError
+from strongroom.vault.messages import Event, LogEntry
+from strongroom.vault.server.accounts import TokenFile
+from strongroom.vault.server.app import make_app
+from strongroom.vault.server.clock import Clock
+from strongroom.vault.server.config import TEMPLATE, Config, read_config
+from strongroom.vault.server.core import Core
+from strongroom.vault.server.eventlog import EventLog
+from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.sqlite import SqliteStore
+from strongroom.vault.server.store import StoreFailedError
+from strongroom.vault.server.witness import FileWitness, NoWitness
+from strongroom.vault.wire import NO_ID
+
+_GRACE_S = 10
+_BACKLOG = 128
+_CONCURRENT = 256
+
+
+def make_vault(
+    path: Path, *, listen: str, witness: str | None, tls: tuple[str, str] | None
+) -> None:
+    """Write a configuration and what it names, all new. Raises TargetError, UsageError."""
+    optional = "" if witness is None else f'witness = "{witness}"\n'
+    if tls is not None:
+        optional += f'tls_certificate = "{tls[0]}"\ntls_key = "{tls[1]}"\n'
+    text = TEMPLATE.format(listen=listen, optional=optional)
+    _write_new(path, text)
+    try:
+        config = read_config(path)
+    except StrongroomError:
+        path.unlink()
+        raise
+    _write_new(config.accounts, "# account, SHA-256 of its token, second it expires or 0\n")
+    keeper = FileKeeper.create(config.key_file)
+    with _failures_told(), closing(SqliteStore(config.database)):
+        if config.witness is not None:
+            FileWitness(config.witness, keeper).reset(0)
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Core]:
+    """The vault's core. Raises SourceError, DamagedError, UsageError."""
+    keeper = FileKeeper.load(config.key_file)
+    if not config.database.exists():
+        raise SourceError(
+            f"opening the vault: there is no {config.database}",
+            hint="put it back from a copy, or make a new vault with vault init",
+        )
+    with _failures_told(), closing(SqliteStore(config.database)) as store:
+        witness = NoWitness() if config.witness is None else FileWitness(config.witness, keeper)
+        yield Core(store, keeper, policy=config.policy, clock=Clock(), witness=witness)
+
+
+def serve(config: Config, *, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; ready is told the address once requests are taken."""
+    events = EventLog()
+    verifier = TokenFile(config.accounts)
+    with opened(config) as core, closing(_listen(config)) as listening:
+        events.say("start", keys=core.keeper.describe(), revision=core.store.revision())
+        if config.witness is None:
+            events.say("warning", words="no witness: a store that was set back is not noticed")
+        settings = uvicorn.Config(
+            make_app(core, verifier, events),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            lifespan="on",
+            ws="none",
+            timeout_graceful_shutdown=_GRACE_S,
+            timeout_keep_alive=5,
+            limit_concurrency=_CONCURRENT,
+            h11_max_incomplete_event_size=16384,
+            http="h11",
+            loop="asyncio",
+            ssl_certfile=config.tls_certificate,
+            ssl_keyfile=config.tls_key,
+        )
+        logging.getLogger("uvicorn.error").addHandler(logging.NullHandler())
+        host, port = listening.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        server = _Server(settings, lambda: ready(f"{config.scheme}://{shown}:{port}"))
+        try:
+            server.run(sockets=[listening])
+        except (OSError, ssl.SSLError) as error:
+            raise SourceError(f"serving: {error}") from None
+        finally:
+            events.say("stop")
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if not self.should_exit:
+            self._ready()
+
+
+def status(core: Core) -> dict[str, int | bool | str]:
+    """Counts and conditions, nothing of single users."""
+    counts: Counter[str] = Counter()
+    after = ""
+    while True:
+        start = after
+        page = core.transact(lambda ledger: list(ledger.users(start)))  # noqa: B023
+        if not page:
+            break
+        after = page[-1][0]
+        for _, user in page:
+            counts["users"] += 1
+            counts["spent"] += user.left == 0 or user.lifetime >= core.policy.lifetime
+            counts["registered"] += user.active != NO_ID
+    return {
+        "vault": core.keeper.vault_id.hex(),
+        "keys": core.keeper.describe(),
+        "locked": core.transact(lambda ledger: ledger.locked),
+        "revision": core.store.revision(),
+        "witnessed": core.witness.seen(),
+        "users": counts["users"],
+        "registered": counts["registered"],
+        "spent": counts["spent"],
+    }
+
+
+def read_log(core: Core, account: str) -> list[tuple[LogEntry, str]]:
+    """All entries of an account's log, each with the name of its event. Raises SourceError."""
+    ref = core.user_ref(account)
+    user = core.transact(lambda ledger: ledger.user(ref))
+    if user is None:
+        raise SourceError(f"reading the log: account {account} has not registered", hint="")
+    entries = core.transact(lambda ledger: ledger.entries(user, 0, user.log_seq))
+    return [(entry, Event(entry.event).name.lower()) for entry in entries]
+
+
+def copy_locked(config: Config, target: Path) -> None:
+    """A copy of the database that, put back, serves nobody before the operator says so."""
+    with opened(config) as core:
+        store = core.store
+        if not isinstance(store, SqliteStore):
+            raise UsageError("this store has tools of its own for copies")
+        store.copy_to(target)
+    with _failures_told(), closing(SqliteStore(target)) as copied:
+        keeper = FileKeeper.load(config.key_file)
+        core = Core(copied, keeper, policy=config.policy, clock=Clock(), witness=NoWitness())
+        core.transact(lambda ledger: ledger.set_locked(locked=True))
+
+
+def unlock(config: Config) -> None:
+    """Serve what lies here, whatever the witness saw."""
+    keeper = FileKeeper.load(config.key_file)
+    with _failures_told(), closing(SqliteStore(config.database)) as store:
+        core = Core(store, keeper, policy=config.policy, clock=Clock(), witness=NoWitness())
+        core.transact(lambda ledger: ledger.set_locked(locked=False))
+        if config.witness is not None:
+            FileWitness(config.witness, keeper).reset(store.revision())
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """A store's failure as an error for the operator."""
+    try:
+        yield
+    except StoreFailedError as error:
+        raise SourceError(
+            f"opening the vault: {error}",
+            hint='if this copy is the one to go on with, "strongroom vault unlock" says so',
+        ) from None
+
+
+def _listen(config: Config) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+        return socket.create_server((config.host, config.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise SourceError(f"listening on {config.host}:{config.port}: {error.strerror}") from None
+
+
+def _write_new(path: Path, text: str) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise UsageError(f"making {path}: it exists; nothing is replaced") from None
+    except OSError as error:
+        raise TargetError(f"making {path}: {error.strerror}") from None

@@ -1,0 +1,124 @@
+"""The store of a single machine: SQLite, durable with every commit."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from strongroom.vault.server.store import StoreFailedError, T, Transaction
+
+_BUSY_MS = 5000
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS rows (name TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS revision (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER"
+    " NOT NULL)",
+    "INSERT OR IGNORE INTO revision VALUES (1, 0)",
+)
+
+
+class _Rows:
+    """A Transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.changed = False
+
+    def get(self, name: str) -> bytes | None:
+        found = self._connection.execute("SELECT row FROM rows WHERE name = ?", (name,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def put(self, name: str, row: bytes) -> None:
+        self.changed = True
+        self._connection.execute("INSERT OR REPLACE INTO rows VALUES (?, ?)", (name, row))
+
+    def delete(self, name: str) -> None:
+        self.changed = True
+        self._connection.execute("DELETE FROM rows WHERE name = ?", (name,))
+
+    def scan(self, prefix: str, start: str, limit: int) -> Iterator[tuple[str, bytes]]:
+        found = self._connection.execute(
+            "SELECT name, row FROM rows WHERE name >= ? AND name < ? ORDER BY name LIMIT ?",
+            (max(prefix, start), prefix + "\x7f", limit),
+        )
+        for name, row in found.fetchall():
+            yield name, bytes(row)
+
+
+class SqliteStore:
+    """See Store. Writers of all threads and processes take turns."""
+
+    def __init__(self, path: Path) -> None:
+        """Makes the file, mode 0600, if there is none. Raises StoreFailedError."""
+        self._lock = threading.Lock()
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._prepare()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreFailedError(f"opening {path}: {error}") from None
+
+    def _prepare(self) -> None:
+        for pragma in (
+            f"busy_timeout = {_BUSY_MS}",
+            "journal_mode = WAL",
+            # With NORMAL a power cut could take back a committed charge: one more guess.
+            "synchronous = FULL",
+            "secure_delete = ON",
+            "trusted_schema = OFF",
+        ):
+            self._connection.execute(f"PRAGMA {pragma}")
+        for statement in _SCHEMA:
+            self._connection.execute(statement)
+
+    def transact(self, body: Callable[[Transaction], T]) -> T:
+        """See Store."""
+        with self._lock:
+            rows = _Rows(self._connection)
+            try:
+                # Immediate: who reads here to decide what to write is alone from now on.
+                self._connection.execute("BEGIN IMMEDIATE")
+                result = body(rows)
+                if rows.changed:
+                    self._connection.execute("UPDATE revision SET number = number + 1")
+                self._connection.execute("COMMIT")
+            except BaseException as error:
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.Error):
+                    raise StoreFailedError(str(error)) from None
+                raise
+            return result
+
+    def revision(self) -> int:
+        """See Store."""
+        with self._lock:
+            try:
+                found = self._connection.execute("SELECT number FROM revision").fetchone()
+            except sqlite3.Error as error:
+                raise StoreFailedError(str(error)) from None
+        if found is None:
+            raise StoreFailedError("the revision is missing")
+        return int(found[0])
+
+    def scrub(self) -> None:
+        """See Store: overwritten pages are zeroed by secure_delete, the log is cut here."""
+        with self._lock, suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def copy_to(self, path: Path) -> None:
+        """A consistent copy in a new file. Raises StoreFailedError."""
+        with self._lock:
+            try:
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+                self._connection.execute("VACUUM INTO ?", (str(path),))
+            except (OSError, sqlite3.Error) as error:
+                raise StoreFailedError(f"copying to {path}: {error}") from None
+
+    def close(self) -> None:
+        """See Store."""
+        with self._lock:
+            self._connection.close()

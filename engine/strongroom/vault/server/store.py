@@ -1,0 +1,48 @@
+"""What a store of vault rows does: rows by name, changed all at once or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class StoreFailedError(Exception):
+    """The store did not do it, or nobody knows whether it did: read again before going on."""
+
+
+class Transaction(Protocol):
+    """What a body sees: a state that nobody else changes meanwhile, and its own changes in it."""
+
+    def get(self, name: str) -> bytes | None:
+        """The newest committed row, or this transaction's own."""
+
+    def put(self, name: str, row: bytes) -> None:
+        """Replaces."""
+
+    def delete(self, name: str) -> None:
+        """If it is there."""
+
+    def scan(self, prefix: str, start: str, limit: int) -> Iterator[tuple[str, bytes]]:
+        """Rows whose name begins with prefix and is not below start, in order."""
+
+
+class Store(Protocol):
+    """Thread-safe; several processes may have it open."""
+
+    def transact(self, body: Callable[[Transaction], T]) -> T:
+        """Run body, and return what it does once its changes are durable.
+
+        body may be run again if others came first, so it changes nothing but the transaction.
+        Its exceptions undo everything and pass through. Raises StoreFailedError.
+        """
+
+    def revision(self) -> int:
+        """How many transactions changed something; never goes back. Raises StoreFailedError."""
+
+    def scrub(self) -> None:
+        """Leave nothing of what was overwritten or deleted, as far as the store can."""
+
+    def close(self) -> None:
+        """Once."""

@@ -1,0 +1,80 @@
+"""The newest revision, kept where who rolls the store back may not reach."""
+
+from __future__ import annotations
+
+import hmac
+import os
+import threading
+from pathlib import Path
+from typing import Protocol
+
+from strongroom.vault.server.keeper import Keeper
+from strongroom.vault.server.store import StoreFailedError
+
+_NUMBER_LEN = 8
+_NAME = b"witness"
+
+
+class Witness(Protocol):
+    """Remembers one number. Thread-safe."""
+
+    def seen(self) -> int:
+        """The highest that was told. Raises StoreFailedError."""
+
+    def tell(self, revision: int) -> None:
+        """Durable when it returns. Raises StoreFailedError."""
+
+
+class NoWitness:
+    """Forgets."""
+
+    def seen(self) -> int:
+        """Nothing was."""
+        return 0
+
+    def tell(self, revision: int) -> None:
+        """Nobody listens."""
+
+
+class FileWitness:
+    """A file, best on another disk."""
+
+    def __init__(self, path: Path, keeper: Keeper) -> None:
+        self._path, self._keeper = path, keeper
+        self._lock = threading.Lock()
+
+    def seen(self) -> int:
+        """See Witness. 0 where there is no file: `vault init` makes it, so that is an error."""
+        try:
+            stored = self._path.read_bytes()
+        except OSError as error:
+            raise StoreFailedError(f"the witness {self._path}: {error.strerror}") from None
+        number, mac = stored[:_NUMBER_LEN], stored[_NUMBER_LEN:]
+        if not hmac.compare_digest(self._keeper.mac(_NAME, number), mac):
+            raise StoreFailedError(f"the witness {self._path} was altered")
+        return int.from_bytes(number, "big")
+
+    def tell(self, revision: int) -> None:
+        """See Witness. It never goes back."""
+        with self._lock:
+            if self.seen() < revision:
+                self.reset(revision)
+
+    def reset(self, revision: int) -> None:
+        """Make it say this, whatever it said."""
+        number = revision.to_bytes(_NUMBER_LEN, "big")
+        beside = self._path.with_name(self._path.name + ".new")
+        try:
+            fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(number + self._keeper.mac(_NAME, number))
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(self._path)
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        except OSError as error:
+            raise StoreFailedError(f"the witness {self._path}: {error.strerror}") from None

@@ -1,0 +1,108 @@
+"""The vault as a process of its own, and requests to it that no client would make."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import subprocess
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from program import PATIENCE, STRONGROOM
+
+QUICK = "delays = [0]\n"
+
+
+@dataclass(eq=False)
+class Service:
+    """A vault's folder and, while it is served, where."""
+
+    folder: Path
+    url: str = ""
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "vault.toml"
+
+    def __call__(self, verb: str, *words: str | Path) -> str:
+        """Run a verb of the operator."""
+        command = [STRONGROOM, "vault", verb, "--config", self.config, *words]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE)
+        return done.stdout.decode()
+
+    def account(self, name: str, *words: str) -> Path:
+        """The file with a new account's token."""
+        path = self.folder / f"{name}.token"
+        path.unlink(missing_ok=True)
+        self("add-account", name, "--token-out", path, *words)
+        return path
+
+    def token(self, name: str) -> str:
+        return self.account(name).read_text().strip()
+
+    def start(self, **env: str) -> None:
+        """Returns once it is ready."""
+        errors = (self.folder / "vault.log").open("ab")
+        with errors:
+            self.process = subprocess.Popen(
+                [STRONGROOM, "vault", "serve", "--config", self.config],
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=os.environ | env,
+            )
+        assert self.process.stdout is not None
+        ready, self.url = self.process.stdout.readline().decode().split()
+        assert ready == "ready"
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """How it ended."""
+        process = self.process
+        assert process is not None
+        assert process.stdout is not None
+        process.send_signal(number)
+        code = process.wait(PATIENCE)
+        process.stdout.close()
+        self.process = None
+        return code
+
+    def post(self, verb: str, body: bytes, token: str, **headers: str) -> tuple[int, bytes]:
+        """Status and body of the answer."""
+        place = urllib.parse.urlsplit(self.url)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE)
+        try:
+            auth = {"Authorization": f"Bearer {token}"} if token else {}
+            connection.request("POST", f"/v1/{verb}", body, {**auth, **headers})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def log(self) -> str:
+        return (self.folder / "vault.log").read_text()
+
+
+def make_service(folder: Path, *words: str, policy: str = QUICK) -> Service:
+    """Not yet started. policy: lines of [policy]."""
+    folder.mkdir(exist_ok=True)
+    service = Service(folder)
+    service("init", "--listen", "127.0.0.1:0", *words)
+    with service.config.open("a") as file:
+        file.write(policy)
+    return service
+
+
+@contextmanager
+def served(folder: Path, *words: str, policy: str = QUICK) -> Iterator[Service]:
+    """A new vault that is being served."""
+    service = make_service(folder, *words, policy=policy)
+    service.start()
+    try:
+        yield service
+    finally:
+        if service.process is not None:
+            service.stop()

@@ -1,0 +1,323 @@
+"""What lies in the store is believed only if it is authentic, in its place, and not older than what
+was seen; the clock and the witness likewise."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strongroom import DamagedError, SourceError, StrongroomError, UsageError
+from strongroom.vault import messages
+from strongroom.vault.opaque import Login
+from strongroom.vault.server import recover
+from strongroom.vault.server.clock import Clock
+from strongroom.vault.server.core import Core, Ledger
+from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.rows import Record, User
+from strongroom.vault.server.sqlite import SqliteStore
+from strongroom.vault.server.store import StoreFailedError
+from strongroom.vault.server.witness import FileWitness
+from strongroom.vault.wire import Code
+from vault.conftest import PASSWORD
+from vault.parties import House, Person, Times
+from vault.test_guessing import refused
+
+
+def rows(house: House) -> dict[str, bytes]:
+    with closing(sqlite3.connect(house.database)) as database:
+        return dict(database.execute("SELECT name, row FROM rows").fetchall())
+
+
+def put(house: House, name: str, row: bytes) -> None:
+    with closing(sqlite3.connect(house.database)) as database, database:
+        database.execute("INSERT OR REPLACE INTO rows VALUES (?, ?)", (name, row))
+
+
+def name_of(house: House, beginning: str) -> str:
+    (name,) = [name for name in rows(house) if name.startswith(beginning)]
+    return name
+
+
+# --- rows ---
+
+
+def test_rows_are_short(house: House, anna: Person) -> None:
+    assert all(len(row) < 1024 for row in rows(house).values())
+
+
+@pytest.mark.parametrize("kind", ["user/", "record/", "clock", "log/"])
+def test_an_edited_row_is_refused(house: House, anna: Person, kind: str) -> None:
+    name = min(name for name in rows(house) if name.startswith(kind))
+    row = rows(house)[name]
+    for place in {0, 1, 2, 50 % len(row), len(row) // 2, len(row) - 33, len(row) - 1}:
+        edited = bytearray(row)
+        edited[place] ^= 1
+        put(house, name, bytes(edited))
+        with pytest.raises(DamagedError):
+            anna.log() if kind == "log/" else anna.offer()
+    put(house, name, row)
+    anna.offer()
+
+
+def test_a_record_of_another_user_is_refused(house: House, anna: Person) -> None:
+    bob = Person(house.core, "bob")
+    mine, his = anna.offer().record_id, bob.registered("other")
+    stored = rows(house)
+    put(house, f"record/{mine.hex()}", stored[f"record/{his.hex()}"])
+    with pytest.raises(DamagedError):
+        anna.offer()
+
+
+def test_a_row_of_a_user_in_anothers_place_is_refused(house: House, anna: Person) -> None:
+    bob = Person(house.core, "bob")
+    bob.registered("other")
+    stored = rows(house)
+    put(house, f"user/{bob.ref.hex()}", stored[f"user/{anna.ref.hex()}"])
+    with pytest.raises(DamagedError):
+        bob.offer()
+
+
+@pytest.mark.parametrize("kind", ["user/", "record/"])
+def test_a_row_that_went_back_is_refused_by_who_saw_it(
+    house: House, anna: Person, kind: str
+) -> None:
+    name = name_of(house, kind)
+    old = rows(house)[name]
+    guess = anna.guess(PASSWORD)
+    assert guess.is_right()
+    guess.release()
+    put(house, name, old)
+    with pytest.raises(DamagedError, match="went back"):
+        anna.offer()
+
+
+def test_a_user_that_vanished_is_refused_by_who_saw_it(house: House, anna: Person) -> None:
+    with closing(sqlite3.connect(house.database)) as database, database:
+        database.execute("DELETE FROM rows WHERE name LIKE 'user/%'")
+    with pytest.raises(DamagedError, match="went back"):
+        anna.register("mine")
+
+
+def test_a_sealed_setup_opens_only_in_its_own_record(house: House, anna: Person) -> None:
+    """Whoever has the key that authenticates rows still cannot move one."""
+    bob = Person(house.core, "bob")
+    his = house.record(bob.ref, bob.registered("other"))
+    mine = house.record(anna.ref, anna.offer().record_id)
+    moved = replace(mine, sealed_setup=his.sealed_setup)
+    house.core.transact(lambda ledger: ledger.save_record(moved))
+    with pytest.raises(DamagedError, match="unsealing"):
+        anna.guess(PASSWORD)
+
+
+def test_another_vaults_key_opens_nothing(house: House, anna: Person, tmp_path: Path) -> None:
+    (house.folder / "vault.key").unlink()
+    other = FileKeeper.create(house.folder / "vault.key")
+    core = Core(
+        SqliteStore(house.database),
+        other,
+        policy=house.policy,
+        clock=house.times.clock(),
+        witness=house.witness,
+    )
+    with pytest.raises(DamagedError):
+        Person(core).offer()
+
+
+@settings(max_examples=300, deadline=None)
+@given(row=st.binary(max_size=1100))
+def test_no_bytes_crash_the_parsers_of_rows(row: bytes) -> None:
+    for parser in (User, Record, messages.LogEntry):
+        try:
+            parsed = parser.unpack(row)
+        except ValueError:
+            continue
+        assert len(parsed.pack()) == len(row)
+
+
+def test_a_field_of_another_length_is_not_written(house: House, anna: Person) -> None:
+    user = house.user(anna.ref)
+    with pytest.raises(ValueError, match="length"):
+        replace(user, owner_pk=b"short").pack()
+
+
+# --- durability, and what is left on the disk ---
+
+
+def test_the_database_is_durable_with_every_commit(house: House) -> None:
+    connection = house.core.store._connection  # type: ignore[attr-defined]
+    asked = {
+        name: connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "secure_delete")
+    }
+    assert asked == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1}
+    assert house.database.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_failed_body_changes_nothing(house: House, anna: Person) -> None:
+    before = rows(house)
+
+    def body(ledger: Ledger) -> None:
+        user = ledger.user(anna.ref)
+        assert user is not None
+        ledger.save(replace(user, left=100))
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        house.core.transact(body)
+    assert rows(house) == before
+
+
+# --- the witness ---
+
+
+@pytest.fixture
+def witnessed(tmp_path: Path) -> House:
+    """A vault whose witness lies elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    house = House(tmp_path)
+    house.witness = FileWitness(tmp_path / "elsewhere/witness", house.keeper)
+    house.witness.reset(0)
+    house.core.store.close()
+    house.core = house.open()
+    Person(house.core).registered(PASSWORD)
+    return house
+
+
+def copied(house: House) -> bytes:
+    house.core.store.scrub()
+    return house.database.read_bytes()
+
+
+def set_back(house: House, database: bytes) -> None:
+    house.core.store.close()
+    house.database.write_bytes(database)
+
+
+def test_a_store_that_was_set_back_is_refused_at_start(witnessed: House) -> None:
+    old = copied(witnessed)
+    Person(witnessed.core).guess("wrong")
+    set_back(witnessed, old)
+    with pytest.raises(StoreFailedError, match="went back"):
+        witnessed.open()
+
+
+def test_a_store_that_was_set_back_is_refused_before_each_attempt(witnessed: House) -> None:
+    """By a process that did not see it happen."""
+    old = copied(witnessed)
+    set_back(witnessed, old)
+    core = witnessed.open()
+    anna = Person(core)
+    offer = anna.offer()
+    witnessed.witness.tell(core.store.revision() + 1)
+    guess = messages.RecoverAttempt(offer.record_id, offer.token, Login("x").ke1)
+    with pytest.raises(StoreFailedError, match="went back"):
+        recover.attempt(core, anna.ref, guess)
+    with pytest.raises(StoreFailedError, match="went back"):
+        anna.offer()
+
+
+def test_no_guess_is_answered_before_the_witness_knows(witnessed: House, tmp_path: Path) -> None:
+    anna = Person(witnessed.core)
+    offer = anna.offer()
+    (tmp_path / "elsewhere/witness.new").mkdir()
+    with pytest.raises(StoreFailedError, match="witness"):
+        anna.guess(PASSWORD)
+    (tmp_path / "elsewhere/witness.new").rmdir()
+    assert anna.offer().left == offer.left - 1
+    anna.guess(PASSWORD)
+    assert witnessed.witness.seen() == witnessed.core.store.revision()
+
+
+def test_an_altered_or_missing_witness_is_refused(witnessed: House, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere/witness"
+    stored = path.read_bytes()
+    path.write_bytes(bytes(7) + b"\1" + stored[8:])
+    with pytest.raises(StoreFailedError, match="altered"):
+        witnessed.open()
+    path.unlink()
+    with pytest.raises(StoreFailedError):
+        witnessed.open()
+
+
+def test_a_witness_never_goes_back(witnessed: House) -> None:
+    seen = witnessed.witness.seen()
+    witnessed.witness.tell(seen - 1)
+    assert witnessed.witness.seen() == seen
+
+
+# --- the clock ---
+
+
+@pytest.mark.parametrize("jump", [-301, 301, -(10**6), 10**8])
+def test_attempts_stop_when_the_clock_jumps(house: House, anna: Person, jump: int) -> None:
+    guess = anna.guess("wrong")
+    house.times.wall += jump
+    refused(Code.CLOCK, guess.ask)
+    refused(Code.CLOCK, lambda: anna.guess(PASSWORD))
+    assert house.user(anna.ref).left == 9
+
+
+def test_small_steps_of_the_clock_are_taken(house: House, anna: Person) -> None:
+    for jump in (150, -250, 100):
+        house.times.wall += jump
+        anna.guess("wrong")
+
+
+def test_a_clock_set_back_between_two_runs_is_noticed(house: House, anna: Person) -> None:
+    house.times.wall -= 3600
+    later = Person(house.open(), key=anna.key)
+    refused(Code.CLOCK, lambda: later.guess(PASSWORD))
+
+
+def test_time_does_not_go_back_with_the_clock(house: House, anna: Person) -> None:
+    """So a delay does not grow, nor a pending registration live longer."""
+    house.times.wall -= 200
+    assert house.core.transact(lambda ledger: ledger.now) == house.times.wall + 200
+
+
+def test_the_clock_is_the_machines() -> None:
+    clock = Clock()
+    assert clock.sound(clock.now())
+    assert Times().clock().sound(0)
+
+
+# --- keys ---
+
+
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vault.key"
+    made = FileKeeper.create(path)
+    assert FileKeeper.load(path).vault_id == made.vault_id
+    path.chmod(0o640)
+    with pytest.raises(UsageError, match="can be read by others"):
+        FileKeeper.load(path)
+    with pytest.raises(UsageError, match="never replaced"):
+        FileKeeper.create(path)
+
+
+@pytest.mark.parametrize("text", ["", "strongroom vault key 1\n00\n00\n", "é", "x\n" * 3])
+def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "vault.key"
+    path.touch(0o600)
+    path.write_text(text)
+    with pytest.raises((DamagedError, SourceError)):
+        FileKeeper.load(path)
+
+
+def test_without_the_key_the_database_tells_nothing_of_accounts(house: House, anna: Person) -> None:
+    assert b"anna" not in house.everything()
+
+
+def test_what_goes_wrong_has_a_name(tmp_path: Path) -> None:
+    with pytest.raises(StoreFailedError):
+        SqliteStore(tmp_path / "nowhere" / "vault.db")
+    (tmp_path / "text").write_text("no database at all" * 100)
+    with pytest.raises(StoreFailedError):
+        SqliteStore(tmp_path / "text")
+    assert issubclass(DamagedError, StrongroomError)

@@ -1,0 +1,363 @@
+"""The vault over HTTP, as a process: what it answers to whom, how it starts, stops and dies."""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from program import Program
+from strongroom.vault import messages, wire
+from strongroom.vault.messages import Refused
+from strongroom.vault.server.accounts import TokenFile
+from strongroom.vault.server.app import VERBS
+from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.witness import FileWitness
+from strongroom.vault.wire import Code
+from vault.conftest import PASSWORD
+from vault.parties import Guess, House, Person
+from vault.service import Service, make_service, served
+
+BEGIN = messages.RegisterBegin(wire.SUITE, 64 * 1024, 3, 4, False).pack()
+
+
+def code_of(answer: tuple[int, bytes]) -> Code:
+    return Code(Refused.unpack(answer[1]).code)
+
+
+def get(service: Service, path: str) -> tuple[int, str]:
+    with urllib.request.urlopen(service.url + path) as answer:  # noqa: S310
+        return answer.status, answer.read().decode()
+
+
+# --- tokens ---
+
+
+def test_every_bad_token_gets_the_same_answer_to_every_message(service: Service) -> None:
+    token = service.token("carl")
+    bad = [
+        "",
+        "carl",
+        token[:-1],
+        token[:-1] + ("0" if token[-1] != "0" else "1"),
+        token.replace("carl", "nobody"),
+        "nobody:" + "0" * 64,
+        "x" * 3000,
+        "\xe9:\xe9",
+    ]
+    answers = {
+        service.post(verb, body, each)
+        for each in bad
+        for verb, body in (("register/begin", BEGIN), ("recover/begin", b"junk"), ("none", b""))
+    }
+    assert answers == {(401, Refused(Code.TOKEN, 0).pack())}
+    assert service.post("register/begin", BEGIN, token)[0] == 200
+
+
+def test_an_expired_or_replaced_token_gets_that_answer_too(tmp_path: Path) -> None:
+    path = tmp_path / "accounts"
+    path.touch()
+    accounts = TokenFile(path)
+    token = accounts.add("anna", expires=1000)
+    assert accounts.account_of(token, 999) == "anna"
+    assert accounts.account_of(token, 1000) is None
+    renewed = accounts.add("anna")
+    assert accounts.account_of(token, 0) is None
+    assert accounts.account_of(renewed, 10**12) == "anna"
+    assert token.split(":")[1] not in path.read_text()
+
+
+def test_another_scheme_than_bearer_is_a_bad_token(service: Service) -> None:
+    token = service.token("dora")
+    answer = service.post("register/begin", BEGIN, "", Authorization=f"Basic {token}")
+    assert code_of(answer) == Code.TOKEN
+
+
+# --- messages ---
+
+
+def test_what_is_too_long_is_refused_without_being_read(service: Service) -> None:
+    token = service.token("emil")
+    assert code_of(service.post("recover/attempt", bytes(4097), token)) == Code.MALFORMED
+    place = urllib.parse.urlsplit(service.url)
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as raw:
+        head = f"POST /v1/recover/begin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+        raw.sendall(f"{head}Content-Length: 1000000000\r\n\r\n".encode() + bytes(5000))
+        assert b"400" in raw.recv(4096).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_truncated_and_extended_messages_are_refused(service: Service, verb: str) -> None:
+    token = service.token("fred")
+    length = VERBS[verb].message.LAYOUT.size
+    for other in {length - 1, length + 1, 2 * length + 1, 4096} - {-1, length}:
+        assert code_of(service.post(verb, bytes(other), token)) == Code.MALFORMED
+    assert service.post(verb, bytes(length), token)[0] in {200, 400, 403, 404, 409}
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    verb=st.one_of(st.sampled_from(sorted(VERBS)), st.text("abc/.%-", max_size=12)),
+    body=st.binary(max_size=5000),
+)
+def test_no_message_is_answered_with_an_internal_error(
+    service: Service, verb: str, body: bytes
+) -> None:
+    token = fuzzed_account(service)
+    status, answer = service.post(verb, body, token)
+    assert status in {200, 400, 401, 403, 404, 409, 410, 423, 429}
+    assert len(answer) <= wire.ANSWER_MAX
+
+
+@functools.cache
+def fuzzed_account(service: Service) -> str:
+    return service.token("gus")
+
+
+# --- what is told ---
+
+
+def test_health_and_metrics_tell_nothing_of_users(service: Service) -> None:
+    token = service.token("hans")
+    service.post("register/begin", BEGIN, token)
+    assert get(service, "/healthz") == (200, "ok\n")
+    status, metrics = get(service, "/metrics")
+    assert status == 200
+    assert 'verb="register/begin",status="200"' in metrics
+    assert "hans" not in metrics
+
+
+def test_the_log_is_json_without_secrets(service: Service) -> None:
+    token = service.token("ida")
+    service.post("register/begin", BEGIN, token)
+    service.post("register/begin", b"junk", token)
+    lines = [json.loads(line) for line in service.log().splitlines()]
+    assert {"start", "request"} <= {line["event"] for line in lines}
+    assert any("hardware" in line.get("keys", "") for line in lines)
+    assert any("no witness" in line.get("words", "") for line in lines)
+    for secret in (token, token.split(":")[1], (service.folder / "vault.key").read_text()):
+        assert secret not in service.log()
+    assert "ida" not in service.log()
+
+
+def test_status_and_log_are_for_the_operator(tmp_path: Path) -> None:
+    service = make_service(tmp_path / "vault")
+    with served(tmp_path / "other") as other:
+        token = other.token("anna")
+        other.post("register/begin", BEGIN, token)
+        shown = json.loads(other("status", "--json"))
+        assert (shown["users"], shown["registered"], shown["locked"]) == (1, 0, False)
+        assert other("log", "anna") == ""
+    assert json.loads(service("status", "--json"))["users"] == 0
+
+
+# --- start and stop ---
+
+
+def test_it_stops_gracefully(tmp_path: Path) -> None:
+    with served(tmp_path / "vault") as service:
+        assert get(service, "/healthz")[0] == 200
+        assert service.stop() == 0
+        assert json.loads(service.log().splitlines()[-1])["event"] == "stop"
+
+
+def test_plain_http_is_for_loopback_only(program: Program, tmp_path: Path) -> None:
+    run = program("vault", "init", "--config", "v.toml", "--listen", "0.0.0.0:0", code=2)
+    assert "without TLS" in run.err
+    assert not (tmp_path / "v.toml").exists()
+    make_service(tmp_path / "vault")
+    config = tmp_path / "vault/vault.toml"
+    config.write_text(config.read_text().replace("127.0.0.1:0", "[::]:0"))
+    assert "without TLS" in program("vault", "serve", "--config", config, code=2).err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('listen = "127.0.0.1:0"', "", "listen is missing"),
+        ('listen = "127.0.0.1:0"', 'listen = "here"', "an address and a port"),
+        ("[policy]", 'hsm = "x"\n[policy]', "hsm is unknown"),
+        ("delays = [0]", "delays = 0", "delays"),
+        ("delays = [0]", "delays = [-1]", "delays"),
+        ("delays = [0]", "attempts = 0", "attempts"),
+        ("delays = [0]", "attempts = true", "attempts"),
+        ("delays = [0]", "patience = 1", "nothing else"),
+        ("[policy]", "[policy", "reading"),
+        ("[policy]", 'tls_key = "x"\n[policy]', "go together"),
+    ],
+)
+def test_a_wrong_configuration_is_named(
+    program: Program, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    config = make_service(tmp_path / "vault").config
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+    assert words in program("vault", "serve", "--config", config, code=2).err
+
+
+def test_nothing_is_replaced_by_a_second_vault(program: Program, tmp_path: Path) -> None:
+    service = make_service(tmp_path / "vault")
+    before = (service.folder / "vault.key").read_bytes()
+    assert "exists" in program("vault", "init", "--config", service.config, code=2).err
+    other = service.folder / "other.toml"
+    assert "exists" in program("vault", "init", "--config", other, code=2).err
+    assert (service.folder / "vault.key").read_bytes() == before
+
+
+def test_what_the_vault_needs_to_start_is_named(program: Program, tmp_path: Path) -> None:
+    service = make_service(tmp_path / "vault")
+    for name in ("vault.db", "vault.key", "vault.accounts"):
+        path = service.folder / name
+        moved = path.rename(path.with_suffix(".away"))
+        assert name in program("vault", "serve", "--config", service.config, code=1).err
+        moved.rename(path)
+
+
+# --- backups of the vault ---
+
+
+def test_a_backup_that_is_put_back_is_locked_until_the_operator_says_so(
+    program: Program, tmp_path: Path
+) -> None:
+    with served(tmp_path / "vault") as service:
+        token = service.token("anna")
+        service.post("register/begin", BEGIN, token)
+        service("backup", tmp_path / "copy.db")
+        service.stop()
+        for path in service.folder.glob("vault.db*"):
+            path.unlink()
+        (tmp_path / "copy.db").rename(service.folder / "vault.db")
+        service.start()
+        for verb, body in (("register/begin", BEGIN), ("recover/begin", bytes(16))):
+            assert code_of(service.post(verb, body, token)) == Code.LOCKED
+        service("unlock")
+        assert service.post("register/begin", BEGIN, token)[0] == 200
+
+
+def test_a_store_behind_its_witness_is_not_served_until_the_operator_says_so(
+    program: Program, tmp_path: Path
+) -> None:
+    with served(tmp_path / "vault", "--witness", str(tmp_path / "witness")) as service:
+        token = service.token("anna")
+        service.stop()
+        old = (service.folder / "vault.db").read_bytes()
+        service.start()
+        service.post("register/begin", BEGIN, token)
+        service.post("recover/begin", bytes(16), token)
+        revision = int(json.loads(service("status", "--json"))["revision"])
+        service.stop()
+        witness_says(service, revision)
+        for path in service.folder.glob("vault.db*"):
+            path.unlink()
+        (service.folder / "vault.db").write_bytes(old)
+        run = program("vault", "serve", "--config", service.config, code=1)
+        assert "went back" in run.err
+        assert "vault unlock" in run.err
+        service("unlock")
+        service.start()
+        assert service.post("register/begin", BEGIN, token)[0] == 200
+
+
+def witness_says(service: Service, revision: int) -> None:
+    keeper = FileKeeper.load(service.folder / "vault.key")
+    FileWitness(service.folder.parent / "witness", keeper).tell(revision)
+
+
+# --- kills and full disks ---
+
+DYING = """
+import os, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[4])
+from strongroom.vault.server import recover
+from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.messages import RecoverAttempt
+from vault.parties import Guess, House, Person
+
+class Dying(FileKeeper):
+    def unseal(self, sealed, context):
+        os.kill(os.getpid(), 9)
+
+house = House(Path(sys.argv[1]))
+house.keeper.__class__ = Dying
+person = Person(house.core)
+recover.attempt(house.core, person.ref, RecoverAttempt.unpack(bytes.fromhex(sys.argv[2])))
+print(sys.argv[3])
+"""
+
+
+def test_a_kill_between_charge_and_answer_leaves_the_charge_and_the_retry_is_free(
+    house: House, anna: Person
+) -> None:
+    guess_at = anna.offer()
+    assert guess_at.left == 10
+    guess = Guess(anna, guess_at, PASSWORD)
+    words = [house.folder, guess.message().pack().hex(), "answered", Path(__file__).parents[1]]
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(DYING), *map(str, words)],
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b""), done.stderr
+    after = Person(house.open(), key=anna.key)
+    assert after.offer().left == 9
+    assert after.log()[-1].event == messages.Event.CHARGED
+    guess.ask(after.core)
+    assert after.offer().left == 9
+    assert guess.is_right()
+    assert guess.release(after.core) == anna.wrapped
+
+
+FULL = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from strongroom.vault.server.store import StoreFailedError
+from vault.parties import Guess, House, Person
+
+folder = Path(sys.argv[1])
+house = House(folder)
+anna = Person(house.core)
+anna.registered("secret")
+with (folder / "filler").open("wb", buffering=0) as filler:
+    for size in (65536, 512, 1):
+        try:
+            while True:
+                filler.write(bytes(size))
+        except OSError:
+            pass
+offer = anna.offer()
+failed = 0
+for _ in range(3):
+    try:
+        anna.guess("wrong")
+    except StoreFailedError:
+        failed += 1
+(folder / "filler").unlink()
+again = Person(house.open(), key=anna.key)
+print(offer.left, failed, again.offer().left, len(again.log()), again.guess("secret").is_right())
+"""
+
+
+def test_on_a_full_disk_no_guess_is_answered_and_nothing_is_lost(
+    small_disk: tuple[str, ...], tmp_path: Path
+) -> None:
+    words = [sys.executable, "-c", FULL, tmp_path / "small", Path(__file__).parents[1]]
+    done = subprocess.run(
+        [*small_disk, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["10", "3", "10", "2", "True"], done.stderr
