@@ -19,8 +19,8 @@ strongroom: error: opening film.mkv.sealed: wrong key, or the envelope was alter
 strongroom: hint: check that this is the key or password it was sealed with
 ```
 
-Exit code 0 means that all was done. Where several files fail, the gravest for the data decides:
-13, then 12, then 14, then 3. 143 and 129 follow SIGTERM and SIGHUP, after which, as after 130,
+Exit code 0 means that all was done. Where several files fail, the gravest for the data decides: 15,
+then 13, then 12, then 14, then 3. 143 and 129 follow SIGTERM and SIGHUP, after which, as after 130,
 nothing half-written stays behind.
 
 | exit code | Python | meaning | hint unless a better one is known |

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 import subprocess
@@ -14,6 +15,17 @@ from strongroom import KdfParameters, Password, RootKey
 
 MIB = 2**20
 CHEAPEST = KdfParameters(memory_kib=64 * 1024, passes=3, lanes=1)
+
+
+_STATES = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a machine remembers of repositories: nothing yet, and nothing of the developer's."""
+    folder = tmp_path_factory.getbasetemp() / "states" / str(next(_STATES))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder / "strongroom"
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from strongroom.errors import NoRepositoryError as NoRepositoryError
     from strongroom.errors import ObjectExistsError as ObjectExistsError
     from strongroom.errors import ObjectMissingError as ObjectMissingError
+    from strongroom.errors import RolledBackError as RolledBackError
     from strongroom.errors import SourceError as SourceError
     from strongroom.errors import StrongroomError as StrongroomError
     from strongroom.errors import TargetError as TargetError
@@ -101,6 +102,7 @@ _HOME = {
     "RestoreCounts": "ops.restoring",
     "RestoreOptions": "ops.restoring",
     "Result": "_core",
+    "RolledBackError": "errors",
     "RootKey": "keys.rootkey",
     "SavedSnapshot": "ops.saved",
     "ScrubResult": "ops.scrub",

@@ -97,6 +97,15 @@ class LimitError(StrongroomError):
     exit_code = 14
 
 
+class RolledBackError(StrongroomError):
+    """The repository is older than this machine saw it, or another one is in its place."""
+
+    exit_code = 15
+    default_hint = (
+        'compare with "strongroom info -r" on another machine; --accept-rollback takes it as it is'
+    )
+
+
 class VaultRefusedError(StrongroomError):
     """The vault does not do it: a wrong token, too early, locked, or destroyed."""
 

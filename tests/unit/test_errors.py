@@ -30,6 +30,7 @@ CODES = {
     "ObjectMissingError": 13,
     "UnsupportedError": 14,
     "LimitError": 14,
+    "RolledBackError": 15,
     "VaultRefusedError": 16,
     "UnreachableError": 17,
     "CancelledError": 130,

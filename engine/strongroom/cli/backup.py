@@ -19,6 +19,7 @@ from strongroom.cli.options import (
     FILE,
     PIPE,
     with_console,
+    with_freshness,
     with_repository,
     with_secret,
     with_threads,
@@ -135,6 +136,7 @@ def _opened(file: Path) -> Path | int:
     help="Of zstd; 0 compresses nothing.",
 )
 @with_threads
+@with_freshness
 @with_repository
 @with_secret
 @with_console

@@ -9,7 +9,7 @@ import click
 
 from strongroom.cli.console import Console, printable, put
 from strongroom.cli.opening import open_repository, shown
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.compare import Change
 from strongroom.stores.local import LocalStore
@@ -25,6 +25,7 @@ _SIGNS: Final = {
 @click.command("diff")
 @click.argument("old", metavar="SNAP")
 @click.argument("new", metavar="SNAP")
+@with_freshness
 @with_repository
 @with_secret
 @with_console

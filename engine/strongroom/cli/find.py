@@ -6,7 +6,7 @@ import click
 
 from strongroom.cli.console import Console, printable, put
 from strongroom.cli.opening import open_repository, shown, size_words, time_words
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.manifest.entry import FOLDER
 from strongroom.ops.exclude import Excludes
@@ -16,6 +16,7 @@ from strongroom.stores.local import LocalStore
 @click.command("find")
 @click.argument("patterns", nargs=-1, required=True, metavar="PATTERN...")
 @click.option("-s", "--snapshot", "names", multiple=True, metavar="SNAP", help="Only in this one.")
+@with_freshness
 @with_repository
 @with_secret
 @with_console

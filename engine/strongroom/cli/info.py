@@ -11,8 +11,10 @@ import click
 from strongroom import __version__
 from strongroom._core import build_info
 from strongroom.cli.console import Console, printable, put
-from strongroom.cli.options import FILE, with_console
+from strongroom.cli.opening import freshness_fields
+from strongroom.cli.options import FILE, accepts_rollback, with_console, with_freshness
 from strongroom.keys.envelope import NAMES
+from strongroom.ops.describe import RepositoryInfo, describe_repository
 from strongroom.ops.inspect import SealedInfo, inspect_file
 
 # What the kernels gain from, fastest first, on processors of the kind this runs on.
@@ -21,15 +23,28 @@ _WISHED = {"x86_64": ("vaes", "vpclmulqdq", "avx512f", "avx2", "aes")}
 
 @click.command("info")
 @click.argument("file", required=False, type=FILE)
+@click.option("-r", "--repo", metavar="URL", help="Describe a repository; no key is needed.")
+@with_freshness
 @with_console
-def command(*, file: Path | None, console: Console) -> None:
-    """Describe this installation, or what a sealed FILE says of itself.
+def command(*, file: Path | None, repo: str | None, console: Console) -> None:
+    """Describe this installation, a repository, or what a sealed FILE says of itself.
+
+    Of a repository it shows the head, the newest entry of its log: where two machines see the same
+    one, they see the same snapshots.
 
     \b
     strongroom info
     strongroom info film.mkv.sealed --json
+    strongroom info -r /mnt/backup
     """
-    if file is None:
+    if repo is not None:
+        if file is not None:
+            raise click.UsageError("either a FILE is described or a repository")
+        described = describe_repository(repo, accept_rollback=accepts_rollback())
+        for words in described.warnings:
+            console.say(f"strongroom: warning: {words}")
+        _show(_repository(repo, described), console)
+    elif file is None:
         _show(_installation(), console)
     else:
         _show({"file": str(file), **_sealed(inspect_file(file))}, console)
@@ -53,6 +68,17 @@ def _installation() -> dict[str, object]:
 def _missing(features: tuple[str, ...]) -> list[str]:
     wished = _WISHED.get(platform.machine(), ())
     return [f"this processor has no {name}" for name in wished if name not in features]
+
+
+def _repository(url: str, found: RepositoryInfo) -> dict[str, object]:
+    return {
+        "repository": url,
+        "repo_id": found.repo_id.hex(),
+        "public_key": found.public_key.hex(),
+        **freshness_fields(found.freshness, found.head),
+        "segments": found.segments,
+        "stored_bytes": found.stored_bytes,
+    }
 
 
 def _sealed(info: SealedInfo) -> dict[str, object]:
@@ -96,4 +122,6 @@ def _words(value: object) -> str:
         return " ".join(
             f"{name} {item}" if name != "type" else str(item) for name, item in value.items()
         )
+    if value is None:
+        return "nothing"
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

@@ -15,6 +15,7 @@ from strongroom.keys.rootkey import RootKey
 from strongroom.keys.strength import check_strength
 from strongroom.repository.config import NAME as CONFIG
 from strongroom.repository.create import check_vacant, create_repository
+from strongroom.repository.freshness import remember_new
 from strongroom.stores.local import LocalStore
 
 
@@ -58,13 +59,15 @@ def command(
     try:
         if password is not None:
             _hand_over(root, recovery, confirm=confirm)
-        create_repository(store, root, password=password, repo_id=repo_id, doing=doing)
+        config = create_repository(store, root, password=password, repo_id=repo_id, doing=doing)
     except BaseException:
         # Once there is a repository, the files may hold the only copy of its key.
         if not store.exists(CONFIG):
             for path in written:
                 path.unlink(missing_ok=True)
         raise
+    for words in remember_new(store.url, config):
+        console.say(f"strongroom: warning: {words}")
     _report(store, recovery, repo_id, console)
 
 

@@ -8,10 +8,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from strongroom.cli.console import Console
+from strongroom.cli.options import accepts_rollback
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.repository import Repository
 from strongroom.repository.config import read_config
+from strongroom.repository.freshness import ACCEPTED, UNKNOWN, Freshness, HeadKeeper
 from strongroom.repository.opened import OpenRepository
+from strongroom.repository.pins import Head
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore
 
@@ -22,11 +25,50 @@ _UNITS: Final = ("KiB", "MiB", "GiB", "TiB")
 def open_repository(
     store: LocalStore, secret: SecretOptions, console: Console, *, piped: bool = False
 ) -> Iterator[Repository]:
-    """The repository; that there is one is looked at before anybody is asked for a password."""
-    read_config(store, doing=f"opening the repository {store.url}")
+    """The repository; that there is one, and no other than before, is looked at before anybody is
+    asked for a password."""
+    doing, accepts = f"opening the repository {store.url}", accepts_rollback()
+    HeadKeeper(store.url, read_config(store, doing=doing), accept_rollback=accepts, doing=doing)
     credential = secret.credential(console, confirm=False, piped=piped)
-    with Repository(OpenRepository(store, credential)) as repository:
+    opened = OpenRepository(store, credential, accept_rollback=accepts)
+    with Repository(opened) as repository:
+        said = len(repository.warnings)
+        _warn(repository.warnings, console)
+        say_freshness(repository.freshness, repository.head, console)
         yield repository
+    _warn(repository.warnings[said:], console)
+
+
+def _warn(warnings: list[str], console: Console) -> None:
+    for words in warnings:
+        console.say(f"strongroom: warning: {words}")
+
+
+def say_freshness(freshness: Freshness, head: Head, console: Console) -> None:
+    """What a person should know of how new a log is; nothing where it is as expected."""
+    if freshness.state == UNKNOWN:
+        console.say(
+            f"freshness unknown: this machine has not seen this repository before; its newest is "
+            f'{head}. Compare with "strongroom info -r" on another machine'
+        )
+    elif freshness.state == ACCEPTED:
+        console.say(f"rollback accepted: {freshness.seen} was seen before, now it is {head}")
+
+
+def freshness_fields(freshness: Freshness, head: Head) -> dict[str, Any]:
+    """What --json says of it."""
+    seen, seen_time = freshness.seen, freshness.seen_time
+    return {
+        "freshness": freshness.state,
+        "head": head_fields(head),
+        "seen": None if seen is None else head_fields(seen),
+        "seen_time": None if seen_time is None else time_words(seen_time),
+    }
+
+
+def head_fields(head: Head) -> dict[str, Any]:
+    """The same of a head."""
+    return {"seq": head.seq, "hash": head.hash.hex()}
 
 
 def size_words(count: int) -> str:

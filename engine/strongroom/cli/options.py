@@ -6,7 +6,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import click
 
@@ -145,6 +145,30 @@ def with_repository(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(store=open_store(repo), **rest)
 
     return wrapped
+
+
+_ACCEPTS: Final = "strongroom.accept_rollback"
+
+
+def with_freshness(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--accept-rollback, for verbs that read the log; accepts_rollback tells."""
+
+    def keep(ctx: click.Context, _param: click.Parameter, accepted: bool) -> None:
+        ctx.meta[_ACCEPTS] = accepted
+
+    option = click.option(
+        "--accept-rollback",
+        is_flag=True,
+        expose_value=False,
+        callback=keep,
+        help="Take an older state than this machine saw, or another repository.",
+    )
+    return option(function)
+
+
+def accepts_rollback() -> bool:
+    """Was that given to the verb that runs?"""
+    return bool(click.get_current_context().meta.get(_ACCEPTS, False))
 
 
 def with_threads(function: Callable[..., Any]) -> Callable[..., Any]:

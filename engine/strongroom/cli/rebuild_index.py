@@ -6,13 +6,14 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.opening import open_repository
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.secrets import SecretOptions
 from strongroom.stores.local import LocalStore
 
 
 @click.command("rebuild-index")
+@with_freshness
 @with_repository
 @with_secret
 @with_console

@@ -9,7 +9,14 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.opening import open_repository, size_words
-from strongroom.cli.options import FILE, with_console, with_repository, with_secret, with_threads
+from strongroom.cli.options import (
+    FILE,
+    with_console,
+    with_freshness,
+    with_repository,
+    with_secret,
+    with_threads,
+)
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
 from strongroom.cli.secrets import SecretOptions
@@ -31,6 +38,7 @@ from strongroom.stores.local import LocalStore
 @click.option("--devices", is_flag=True, help="Make device nodes too, which takes root.")
 @click.option("--numeric-owners", is_flag=True, help="Owners by number, not by name.")
 @with_threads
+@with_freshness
 @with_repository
 @with_secret
 @with_console

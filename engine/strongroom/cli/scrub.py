@@ -10,7 +10,7 @@ import click
 from strongroom._core import Progress
 from strongroom.cli.batch import run_batch
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, PIPE, ROOT, with_console, with_threads
+from strongroom.cli.options import FILE, PIPE, ROOT, with_console, with_freshness, with_threads
 from strongroom.cli.plan import SUFFIX, Found, find, is_many, size_of
 from strongroom.cli.progress import Meter
 from strongroom.cli.scrub_repository import report_repository
@@ -28,6 +28,7 @@ from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
     "--public-key", type=ROOT, metavar="HEX", help="What the repository's must be, kept elsewhere."
 )
 @with_threads
+@with_freshness
 @with_console
 def command(
     *,
@@ -44,8 +45,9 @@ def command(
     seal printed it finds any change at all: the file "matches". Folders are searched for names
     that end in .sealed.
 
-    A repository's log says which segments there must be, with which roots. With --public-key it
-    finds any change but the loss of the newest snapshots.
+    A repository's log says which segments there must be, with which roots. With --public-key, or
+    where this machine opened the repository before, any change is found but the loss of snapshots
+    that this machine never saw.
 
     \b
     strongroom scrub film.mkv.sealed

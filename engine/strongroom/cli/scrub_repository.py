@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from strongroom.cli.console import Console
-from strongroom.cli.opening import size_words
+from strongroom.cli.opening import freshness_fields, say_freshness, size_words
+from strongroom.cli.options import accepts_rollback
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
 from strongroom.errors import StrongroomError
@@ -26,6 +27,7 @@ def report_repository(
             threads=threads,
             on_damage=name,
             on_total=meter.expect,
+            accept_rollback=accepts_rollback(),
             progress=step,
         )
     _report(url, result, console)
@@ -38,6 +40,9 @@ def report_repository(
 def _report(url: str, result: RepositoryScrub, console: Console) -> None:
     for name in result.superfluous:
         console.say(f"{name}: in no snapshot; left by a backup that was interrupted, or runs now")
+    for words in result.warnings:
+        console.say(f"strongroom: warning: {words}")
+    say_freshness(result.freshness, result.head, console)
     amount = f"{result.segments} segments, {size_words(result.stored_bytes)}"
     state = "damaged" if result.damaged else ("authentic" if result.trusted else "consistent")
     console.say(f"{url}: {state}, {result.entries} log entries, {amount}")
@@ -48,6 +53,7 @@ def _report(url: str, result: RepositoryScrub, console: Console) -> None:
         state=state,
         repo_id=result.repo_id.hex(),
         public_key=result.public_key.hex(),
+        **freshness_fields(result.freshness, result.head),
         entries=result.entries,
         segments=result.segments,
         stored_bytes=result.stored_bytes,

@@ -6,7 +6,7 @@ import click
 
 from strongroom.cli.console import Console, printable, put
 from strongroom.cli.opening import open_repository, shown, size_words, snapshot_fields, time_words
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore
@@ -15,6 +15,7 @@ from strongroom.stores.local import LocalStore
 @click.command("snapshots")
 @click.option("--host", help="Only those of this host.")
 @click.option("--tag", metavar="T", help="Only those with this tag.")
+@with_freshness
 @with_repository
 @with_secret
 @with_console

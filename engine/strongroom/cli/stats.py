@@ -6,12 +6,13 @@ import click
 
 from strongroom.cli.console import Console, put
 from strongroom.cli.opening import open_repository, size_words
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.stores.local import LocalStore
 
 
 @click.command("stats")
+@with_freshness
 @with_repository
 @with_secret
 @with_console

@@ -9,7 +9,13 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.opening import open_repository, shown, size_words
-from strongroom.cli.options import with_console, with_repository, with_secret, with_threads
+from strongroom.cli.options import (
+    with_console,
+    with_freshness,
+    with_repository,
+    with_secret,
+    with_threads,
+)
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
 from strongroom.cli.secrets import SecretOptions
@@ -20,6 +26,7 @@ from strongroom.stores.local import LocalStore
 @click.command("verify")
 @click.option("--data", is_flag=True, help="Read and check every stored byte too.")
 @with_threads
+@with_freshness
 @with_repository
 @with_secret
 @with_console

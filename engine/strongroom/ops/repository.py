@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -15,6 +13,7 @@ from strongroom.keys.rootkey import RootKey
 from strongroom.ops.credentials import Key, credential_of
 from strongroom.ops.seal import DEFAULT_LEVEL
 from strongroom.ops.threads import thread_limit
+from strongroom.ops.turns import Turns
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.locate import open_store
@@ -48,7 +47,7 @@ def _ignore(_: object) -> None:
     """For those who do not want to know."""
 
 
-class Repository:
+class Repository(Turns):
     """An encrypted repository of snapshots. Close it, or use it in a with statement.
 
         with Repository.open("/mnt/backup", key="my.key") as repository:
@@ -64,12 +63,6 @@ class Repository:
     written so far; cancel, such as a threading.Event, stops the call with CancelledError.
     """
 
-    def __init__(self, opened: OpenRepository) -> None:
-        """See open and create. opened is closed with this."""
-        self._opened = opened
-        self._lock = threading.RLock()
-        self._closed = False
-
     @classmethod
     def create(
         cls,
@@ -78,22 +71,26 @@ class Repository:
         key: Key,
         password: Password | None = None,
         cache: str | os.PathLike[str] | None = None,
+        state: str | os.PathLike[str] | None = None,
     ) -> Self:
         """Make a repository at a path or file:// URL, and open it.
 
         key: its RootKey, or a file that holds it. Whoever loses it, and the password, loses all:
         RootKey.generate makes one, to_digits shows it. password: opens it too from then on; its
-        strength is for the caller to judge. cache: see open. Raises TargetExistsError, TargetError.
+        strength is for the caller to judge. cache, state: see open. Raises TargetExistsError,
+        TargetError.
         """
         from strongroom.repository.create import create_repository
+        from strongroom.repository.freshness import remember_new
 
         root = credential_of(key)
         if not isinstance(root, RootKey):
             raise TypeError("a repository is made for a RootKey; a password can be added to it")
         store = open_store(os.fspath(url))
         doing = f"making a repository at {store.url}"
-        create_repository(store, root, password=password, doing=doing)
-        return cls.open(url, key=root, cache=cache)
+        config = create_repository(store, root, password=password, doing=doing)
+        remember_new(store.url, config, state=None if state is None else Path(state))
+        return cls.open(url, key=root, cache=cache, state=state)
 
     @classmethod
     def open(
@@ -102,31 +99,27 @@ class Repository:
         *,
         key: Key,
         cache: str | os.PathLike[str] | None = None,
+        state: str | os.PathLike[str] | None = None,
+        accept_rollback: bool = False,
     ) -> Self:
-        """Open a repository; its log is read and checked.
+        """Open a repository; its log is read and checked, and held against what was seen before.
 
         cache: a folder for its chunk index, which can be lost at any time; by default one for each
-        repository in the user's cache folder. Raises NoRepositoryError, WrongKeyError,
-        DamagedError, UnsupportedError, LimitError, SourceError.
+        repository in the user's cache folder. state: a folder to remember the newest head in,
+        which should not be lost; by default in the user's state folder. accept_rollback: be
+        content with an older state than was seen, or with another repository. Raises
+        NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError, LimitError, SourceError,
+        RolledBackError.
         """
-        folder = None if cache is None else Path(cache)
-        return cls(OpenRepository(open_store(os.fspath(url)), credential_of(key), cache=folder))
-
-    @property
-    def repo_id(self) -> bytes:
-        """32 bytes that no other repository has."""
-        return self._opened.config.repo_id
-
-    @property
-    def public_key(self) -> bytes:
-        """Ed25519, 32 bytes: give it to scrub_repository where there is no key."""
-        return self._opened.config.public_key
-
-    @property
-    def stored_bytes(self) -> int:
-        """Of all segments that the log names."""
-        with self._turn() as opened:
-            return sum(segment.length for segment in opened.log.segments())
+        return cls(
+            OpenRepository(
+                open_store(os.fspath(url)),
+                credential_of(key),
+                cache=None if cache is None else Path(cache),
+                state=None if state is None else Path(state),
+                accept_rollback=accept_rollback,
+            )
+        )
 
     def snapshots(self) -> list[SavedSnapshot]:
         """In the order they were committed, by others too."""
@@ -304,25 +297,6 @@ class Repository:
         with self._turn() as opened:
             opened.log.load()
             return opened.rebuild_index(watch=Watch(cancel=cancel))
-
-    def close(self) -> None:
-        """More than once is fine. What was opened from it must not be used any more."""
-        with self._lock:
-            self._closed = True
-            self._opened.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    @contextmanager
-    def _turn(self) -> Iterator[OpenRepository]:
-        with self._lock:
-            if self._closed:
-                raise ValueError("the repository is closed")
-            yield self._opened
 
     def _saved(self, info: Snapshot) -> SavedSnapshot:
         from strongroom.ops.saved import SavedSnapshot

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from strongroom._core import UNWATCHED, Cancel, Progress, Watch
@@ -17,8 +18,10 @@ from strongroom.ops.stored_segment import open_segment
 from strongroom.ops.threads import thread_limit
 from strongroom.repository.config import Config, read_config
 from strongroom.repository.entry import SegmentRef
+from strongroom.repository.freshness import Freshness, HeadKeeper
 from strongroom.repository.log import Log
 from strongroom.repository.opened import SEGMENTS, segment_name
+from strongroom.repository.pins import Head
 from strongroom.repository.slots import PREFIX as SLOTS
 from strongroom.stores.local import LocalStore
 from strongroom.stores.locate import open_store
@@ -40,8 +43,12 @@ class RepositoryScrub:
     public_key: bytes
     """Ed25519, as the config states it."""
     trusted: bool
-    """True: that is the key given, so what was found whole is authentic. False: it is only
-    consistent in itself, by whomever made."""
+    """True: that is the key given, or the one with which this machine opened it once, so what was
+    found whole is authentic. False: it is only consistent in itself, by whomever made."""
+    freshness: Freshness
+    """How new the log is, as far as this machine can know."""
+    head: Head
+    """Its newest entry."""
     entries: int
     """Of the log."""
     segments: int
@@ -52,6 +59,8 @@ class RepositoryScrub:
     superfluous: tuple[str, ...]
     """Segments that the log never named: left by a backup that was interrupted, or one that
     runs now. Empty where the log itself is damaged."""
+    warnings: tuple[str, ...] = ()
+    """What could not be read or remembered of what this machine saw before."""
 
 
 def _ignore(_: str, __: StrongroomError) -> None:
@@ -65,19 +74,26 @@ def scrub_repository(
     threads: int | None = None,
     on_damage: Report = _ignore,
     on_total: Callable[[int], None] | None = None,
+    state: str | os.PathLike[str] | None = None,
+    accept_rollback: bool = False,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> RepositoryScrub:
     """Check everything stored in a repository against its log, without any key.
 
     Without public_key this finds accidental damage: the repository is consistent in itself. With
-    Repository.public_key, kept elsewhere, it finds any change but the loss of the newest entries.
+    Repository.public_key, kept elsewhere or known from when this machine opened the repository, it
+    finds any change but the loss of entries that this machine never saw. state, accept_rollback:
+    as in Repository.open.
     on_total: called with the stored bytes there are, once the log is read.
     on_damage: called with the name of each damaged or missing object, and what is wrong with it.
-    Raises NoRepositoryError, DamagedError where the config is damaged or names another key.
+    Raises NoRepositoryError, RolledBackError, DamagedError where the config is damaged or names
+    another key.
     """
     return scrub_store(
         open_store(os.fspath(url)),
+        state=None if state is None else Path(state),
+        accept_rollback=accept_rollback,
         public_key=public_key,
         threads=threads,
         report=on_damage,
@@ -93,22 +109,26 @@ def scrub_store(
     threads: int | None = None,
     report: Report,
     on_total: Callable[[int], None] | None = None,
+    state: Path | None = None,
+    accept_rollback: bool = False,
     watch: Watch = UNWATCHED,
 ) -> RepositoryScrub:
     """Hold config, slots, the log's signatures and chain, and every stored byte of every segment
     against the log.
 
     public_key: what the config must name, known from elsewhere. What is damaged is reported, and
-    the work goes on. Raises NoRepositoryError, UnsupportedError, CancelledError, and DamagedError
-    where the config itself is damaged.
+    the work goes on. Raises NoRepositoryError, UnsupportedError, CancelledError, RolledBackError,
+    and DamagedError where the config itself is damaged.
     """
-    config = read_config(store, doing=f"scrubbing {store.url}")
+    doing = f"scrubbing {store.url}"
+    config = read_config(store, doing=doing)
     if public_key is not None and public_key != config.public_key:
         raise DamagedError(
             f"scrubbing {store.url}: its public key is not the one given, but "
             f"{config.public_key.hex()}",
             hint="it is another repository, or somebody put another in its place",
         )
+    heads = HeadKeeper(store.url, config, state=state, accept_rollback=accept_rollback, doing=doing)
     findings = _Findings(report)
     _check_slots(store, config, findings)
     log = Log(store, config, None)
@@ -118,6 +138,9 @@ def scrub_store(
     except DamagedError as error:
         findings.add("log", error)
         whole = False
+    if whole:
+        heads.check(log)
+        heads.remember(log, proven=public_key is not None)
     segments = list(log.segments())
     if on_total is not None:
         on_total(sum(segment.length for segment in segments))
@@ -128,7 +151,10 @@ def scrub_store(
     return RepositoryScrub(
         repo_id=config.repo_id,
         public_key=config.public_key,
-        trusted=public_key is not None,
+        trusted=public_key is not None or (heads.pin is not None and heads.pin.proven),
+        freshness=heads.freshness,
+        warnings=tuple(heads.warnings),
+        head=Head(*log.head),
         entries=log.head[0],
         segments=len(segments),
         stored_bytes=sum(segment.length for segment in segments),

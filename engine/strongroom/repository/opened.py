@@ -19,7 +19,9 @@ from strongroom.keys.envelope import Credential
 from strongroom.repository import chunks
 from strongroom.repository.cache import cache_folder
 from strongroom.repository.chunks import ChunkTables
+from strongroom.repository.config import read_config
 from strongroom.repository.entry import Draft, LogEntry, SegmentRef
+from strongroom.repository.freshness import Freshness, HeadKeeper
 from strongroom.repository.log import Log, Progress
 from strongroom.repository.manifests import ManifestSource
 from strongroom.repository.private import Private
@@ -54,23 +56,48 @@ class OpenRepository:
         credential: Credential,
         *,
         cache: Path | None = None,
+        state: Path | None = None,
+        accept_rollback: bool = False,
         progress: Progress | None = None,
     ) -> None:
-        """cache: where to keep the index, if not in the user's cache folder. progress: of reading
-        the log. Raises NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError,
-        LimitError, SourceError."""
-        unlocked = unlock(store, credential, doing=f"opening the repository {store.url}")
+        """cache: where to keep the index, if not in the user's cache folder. state: where the
+        newest head seen is remembered, if not in the user's state folder. accept_rollback: be
+        content with an older one, or another repository. progress: of reading the log. Raises
+        NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError, LimitError, SourceError,
+        RolledBackError."""
+        doing = f"opening the repository {store.url}"
+        # Another repository in its place would only seem to have another key.
+        self._heads = HeadKeeper(
+            store.url,
+            read_config(store, doing=doing),
+            state=state,
+            accept_rollback=accept_rollback,
+            doing=doing,
+        )
+        unlocked = unlock(store, credential, doing=doing)
         self.store = store
         self.config = unlocked.config
         self.root = unlocked.root
         self.keys = unlocked.keys
         self.log = Log(store, self.config, self.keys)
         self.log.load(progress)
+        self._heads.check(self.log)
+        self._heads.remember(self.log, proven=True)
         self._cache = cache_folder(self.config.repo_id) if cache is None else cache
         self._stack = ExitStack()
         self._segments: Segments | None = None
         self._tables: ChunkTables | None = None
         self._session: BackupSession | None = None
+
+    @property
+    def freshness(self) -> Freshness:
+        """Of the log when this was opened."""
+        return self._heads.freshness
+
+    @property
+    def warnings(self) -> list[str]:
+        """What could not be read or remembered of what this machine saw before."""
+        return self._heads.warnings
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -198,6 +225,7 @@ class OpenRepository:
             raise
         session.committed = True
         session.close()
+        self._heads.remember(self.log, proven=True)
         tables = self._open_tables()
         # It is committed: an index that cannot be brought up to it is made anew next time.
         try:
@@ -211,6 +239,7 @@ class OpenRepository:
         """End what is open. More than once is fine."""
         if self._session is not None:
             self._session.close()
+        self._heads.remember(self.log, proven=True)
         self._forget_tables()
         self._stack.close()
         self._segments = None
