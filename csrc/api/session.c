@@ -48,11 +48,19 @@ srm_status srm_session_stream_start(
     return session_stream(s, source, result, out);
 }
 
-srm_status srm_session_finish_start(srm_session *s, srm_job **out) {
+static srm_status close_start(srm_session *s, bool last, srm_job **out) {
     if (out == NULL)
         return SRM_EINVAL;
     *out = NULL;
-    return s == NULL ? SRM_EINVAL : session_finish(s, out);
+    return s == NULL ? SRM_EINVAL : session_close(s, last, out);
+}
+
+srm_status srm_session_flush_start(srm_session *s, srm_job **out) {
+    return close_start(s, false, out);
+}
+
+srm_status srm_session_finish_start(srm_session *s, srm_job **out) {
+    return close_start(s, true, out);
 }
 
 srm_status srm_session_take_segments(

@@ -319,7 +319,8 @@ typedef struct srm_session_options {
 
 /* Chunks of files and streams, those that the index does not know yet gathered in data segments.
  * One job at a time. Any failure of a job, other than of single files, abandons the session:
- * SRM_ESTATE from then on. After a fork only the parent may use it. */
+ * SRM_ESTATE from then on; but a job of files or of a stream that was cancelled only ends early,
+ * and what it took in until then stays. After a fork only the parent may use it. */
 typedef struct srm_session srm_session;
 
 /* What became of one file. Unless status is SRM_OK or SRM_ECHANGED, it has no ids. */
@@ -368,7 +369,10 @@ SRM_MUST_USE srm_status srm_session_files_start(srm_session *session, int32_t di
 SRM_MUST_USE srm_status srm_session_stream_start(
     srm_session *session, srm_source source, srm_file_result *result, srm_job **out);
 
-/* Close all segments. Nothing can be taken in after that. */
+/* Close all segments: all that was taken in is whole then. More can be taken in after that. */
+SRM_MUST_USE srm_status srm_session_flush_start(srm_session *session, srm_job **out);
+
+/* The same for the last time. Nothing can be taken in after that. */
 SRM_MUST_USE srm_status srm_session_finish_start(srm_session *session, srm_job **out);
 
 /* Up to cap segments that are complete and were not taken before, *count of them; their files are

@@ -1,4 +1,5 @@
-/* The end of a session: every worker's segments are closed, several at a time. */
+/* Every worker's segments are closed, several at a time: at the end of a session, or when all that
+ * was taken in so far shall be whole. */
 #include "pipeline/session.h"
 #include "threads/crew.h"
 
@@ -8,6 +9,7 @@ typedef struct closing {
     session *session;
     job_control *control;
     unsigned count;
+    bool last; /* nothing can be taken in after that */
 
     crew crew;
     /* Under its lock: */
@@ -42,7 +44,7 @@ static srm_status close_body(void *argument, job_control *control) {
     srm_status status = crew_run(&w->crew, w->count, close_next, is_done, w);
     if (status != SRM_OK)
         status = job_fail(control, status, SRM_AT_NONE, 0);
-    session_leave(w->session, status, true);
+    session_leave(w->session, status, w->last);
     return status;
 }
 
@@ -52,7 +54,7 @@ static void close_release(void *argument) {
     free(w);
 }
 
-srm_status session_finish(session *s, srm_job **out) {
+srm_status session_close(session *s, bool last, srm_job **out) {
     *out = NULL;
     srm_status status = session_enter(s);
     if (status != SRM_OK)
@@ -64,6 +66,7 @@ srm_status session_finish(session *s, srm_job **out) {
     }
     crew_begin(&w->crew);
     w->session = s;
+    w->last = last;
     w->count = session_worker_count(s);
     status = job_start(close_body, close_release, w, out);
     if (status != SRM_OK) {

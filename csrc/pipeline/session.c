@@ -44,6 +44,7 @@ struct srm_session {
     chunk_index *index;
     pid_t owner;
     atomic_int state;
+    atomic_bool is_broken; /* a segment holds half of something: nothing may follow it */
     unsigned worker_count;
     session_worker *workers;
     uint64_t expected; /* bytes; under the running job's lock */
@@ -137,7 +138,8 @@ srm_status session_enter(session *s) {
 }
 
 void session_leave(session *s, srm_status status, bool last) {
-    session_state state = status != SRM_OK ? FAILED : last ? FINISHED : READY;
+    bool stopped_early = status == SRM_ECANCELLED && !last && !atomic_load(&s->is_broken);
+    session_state state = status != SRM_OK && !stopped_early ? FAILED : last ? FINISHED : READY;
     atomic_store(&s->state, (int)state);
 }
 
@@ -241,7 +243,11 @@ srm_status session_close_segments(session *s, unsigned number, job_control *cont
     srm_status status = SRM_OK;
     for (unsigned kind = 0; status == SRM_OK && kind < OPEN_COUNT; kind++)
         status = end_segment(s, me, &me->open[kind], control);
-    return status == SRM_OK ? settle_ended(s, me, control) : status;
+    if (status == SRM_OK)
+        status = settle_ended(s, me, control);
+    if (status != SRM_OK)
+        atomic_store(&s->is_broken, true);
+    return status;
 }
 
 static srm_status begin_segment(session *s, open_segment *o, job_control *control) {
@@ -311,6 +317,8 @@ srm_status session_take_chunk(session *s, session_worker *me, job_control *contr
     status = encode(s, me, raw, is_media, &chunk);
     if (status == SRM_OK)
         status = store(s, me, control, &chunk);
+    if (status != SRM_OK)
+        atomic_store(&s->is_broken, true);
     if (status == SRM_OK)
         *stored_len += RECORD_HEAD_LEN + chunk.stored_len;
     else if (index_remove(s->index, id) != SRM_OK) /* nobody may count on it */

@@ -22,10 +22,11 @@ SRM_MUST_USE srm_status session_files(session *s, int dir_fd, const char *paths,
     srm_file_result *results, srm_job **out);
 SRM_MUST_USE srm_status session_stream(
     session *s, srm_source source, srm_file_result *result, srm_job **out);
-SRM_MUST_USE srm_status session_finish(session *s, srm_job **out);
+SRM_MUST_USE srm_status session_close(session *s, bool last, srm_job **out);
 
 /* For jobs. A job enters before it starts (SRM_ESTATE: it may not), and leaves with what became
- * of it, or, if it did not start, forgets that it entered. */
+ * of it, or, if it did not start, forgets that it entered. A job that was cancelled between two
+ * chunks leaves the session as it was. */
 SRM_MUST_USE srm_status session_enter(session *s);
 void session_leave(session *s, srm_status status, bool last);
 void session_forget(session *s);

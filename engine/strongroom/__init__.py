@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from strongroom.ops.backup import BackupResult as BackupResult
     from strongroom.ops.backup import Labels as Labels
     from strongroom.ops.chunked import SnapshotFile as SnapshotFile
+    from strongroom.ops.describe import RepositoryInfo as RepositoryInfo
+    from strongroom.ops.describe import describe_repository as describe_repository
     from strongroom.ops.inspect import SealedInfo as SealedInfo
     from strongroom.ops.inspect import inspect_file as inspect_file
     from strongroom.ops.open import open_bytes as open_bytes
@@ -72,6 +74,8 @@ if TYPE_CHECKING:
     from strongroom.ops.tree import Selection as Selection
     from strongroom.ops.verify import Finding as Finding
     from strongroom.ops.verify import VerifyResult as VerifyResult
+    from strongroom.repository.freshness import Freshness as Freshness
+    from strongroom.repository.pins import Head as Head
     from strongroom.repository.snapshots import Snapshot as Snapshot
 
 _HOME = {
@@ -84,6 +88,8 @@ _HOME = {
     "DamagedError": "errors",
     "Entry": "manifest.entry",
     "Finding": "ops.verify",
+    "Freshness": "repository.freshness",
+    "Head": "repository.pins",
     "IncompleteError": "errors",
     "InvalidKeyError": "errors",
     "KdfParameters": "keys.password",
@@ -98,6 +104,7 @@ _HOME = {
     "Progress": "_core",
     "Proof": "ops.prove",
     "Repository": "ops.repository",
+    "RepositoryInfo": "ops.describe",
     "RepositoryScrub": "ops.scrub_repository",
     "RestoreCounts": "ops.restoring",
     "RestoreOptions": "ops.restoring",
@@ -120,6 +127,7 @@ _HOME = {
     "UsageError": "errors",
     "VerifyResult": "ops.verify",
     "WrongKeyError": "errors",
+    "describe_repository": "ops.describe",
     "inspect_file": "ops.inspect",
     "open_bytes": "ops.open",
     "open_file": "ops.open",

@@ -550,7 +550,25 @@ static void check_abandoned(stage *s) {
     CHECK(srm_index_find(s->index, id, &at) == 0);
 }
 
-static void a_cancelled_job_abandons_the_session(void) {
+static size_t flush(stage *s) {
+    srm_job *job = NULL;
+    CHECK_STATUS(SRM_OK, srm_session_flush_start(s->session, &job));
+    CHECK_STATUS(SRM_OK, settle(job).status);
+    return collect(s);
+}
+
+/* All that was in the session's hands is stored, and the session takes more. */
+static void check_usable(stage *s, uint64_t file) {
+    uint64_t count = 0;
+    size_t whole = flush(s);
+    CHECK(folder_count(s->out_path) == whole); /* and nothing else */
+    uint8_t *ids = take_files(s, &count);
+    finish(s);
+    check_file(s, file, ids, raw, RAW_LEN);
+    free(ids);
+}
+
+static void a_cancelled_job_ends_early_and_no_more(void) {
     for (unsigned after = 0; after < 3000; after += 300) {
         stage s;
         begin(&s, 0);
@@ -560,8 +578,7 @@ static void a_cancelled_job_abandons_the_session(void) {
         srm_job_cancel(job);
         outcome o = settle(job);
         CHECK(o.status == SRM_OK || o.status == SRM_ECANCELLED);
-        if (o.status != SRM_OK)
-            check_abandoned(&s);
+        check_usable(&s, 0);
         end(&s);
     }
 }
@@ -577,9 +594,30 @@ static void a_stream_that_never_comes_can_be_cancelled(void) {
     CHECK_STATUS(SRM_RUNNING, srm_job_wait(job, 20));
     srm_job_cancel(job);
     CHECK_STATUS(SRM_ECANCELLED, settle(job).status);
-    check_abandoned(&s);
+    add_file(&s, "file", raw, RAW_LEN);
+    check_usable(&s, 0);
     close(ends[0]);
     close(ends[1]);
+    end(&s);
+}
+
+static void what_was_flushed_is_whole_and_not_stored_again(void) {
+    stage s;
+    uint64_t count = 0;
+    begin(&s, 0);
+    CHECK(flush(&s) == 0);
+    add_file(&s, "media", raw, RAW_LEN);
+    add_file(&s, "text", text, 2000);
+    uint8_t *ids = take_files(&s, &count);
+    CHECK(flush(&s) > 0);
+    check_file(&s, 0, ids, raw, RAW_LEN);
+    check_file(&s, 1, ids, text, 2000);
+    free(ids);
+    CHECK(flush(&s) == 0);
+    ids = take_files(&s, &count);
+    CHECK(s.results[0].new_len == 0 && s.results[1].new_len == 0);
+    free(ids);
+    CHECK(finish(&s) == 0);
     end(&s);
 }
 
@@ -769,8 +807,9 @@ int main(void) {
         FACT(a_file_cut_while_it_is_taken_in_keeps_its_beginning),
         FACT(holes_are_one_chunk_of_zeros),
         FACT(a_stream_comes_back_whatever_it_is_read_from),
-        FACT(a_cancelled_job_abandons_the_session),
+        FACT(a_cancelled_job_ends_early_and_no_more),
         FACT(a_stream_that_never_comes_can_be_cancelled),
+        FACT(what_was_flushed_is_whole_and_not_stored_again),
         FACT(a_source_that_cannot_be_read_fails_the_job),
         FACT(a_full_disk_abandons_the_session),
         FACT(whatever_write_fails_is_told),

@@ -11,10 +11,11 @@ from program import Program, Run, Word
 
 
 def scrub(library: Library, *words: Word, code: int = 0) -> Run:
-    """Nothing secret is within reach."""
+    """Nothing secret is within reach, and the machine has not seen the repository."""
     (library.program.folder / "my.key").rename(library.program.folder / "hidden")
+    stranger = library.program.with_env(XDG_STATE_HOME=str(library.program.folder / "stranger"))
     try:
-        return library.program("scrub", "-r", "repo", *words, code=code)
+        return stranger("scrub", "-r", "repo", *words, code=code)
     finally:
         (library.program.folder / "hidden").rename(library.program.folder / "my.key")
 

@@ -282,10 +282,14 @@ def test_a_new_client_finds_what_was_stored_again(
         assert (tmp_path / f"out-{turn}" / "src" / "film").read_bytes() == NOISE
 
 
-def test_a_scrub_needs_no_key_and_pins_one(repository: Repository, url: Path) -> None:
+def test_a_scrub_needs_no_key_and_pins_one(
+    repository: Repository, url: Path, tmp_path: Path
+) -> None:
     repository.backup("src")
     seen: list[int] = []
-    found = scrub_repository(url, progress=lambda read, _: seen.append(read), threads=2)
+    found = scrub_repository(
+        url, progress=lambda read, _: seen.append(read), threads=2, state=tmp_path / "stranger"
+    )
     assert not found.trusted
     assert (found.damaged, found.superfluous) == (0, ())
     assert seen[-1] == found.stored_bytes == repository.stored_bytes

@@ -17,6 +17,11 @@ import pytest
 import strongroom
 
 NAMES = [
+    "Freshness",
+    "Head",
+    "RepositoryInfo",
+    "RolledBackError",
+    "describe_repository",
     "Cancel",
     "CancelledError",
     "ConflictError",
