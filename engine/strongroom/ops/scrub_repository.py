@@ -132,15 +132,7 @@ def scrub_store(
     findings = _Findings(report)
     _check_slots(store, config, findings)
     log = Log(store, config, None)
-    try:
-        log.load(whole=True)
-        whole = True
-    except DamagedError as error:
-        findings.add("log", error)
-        whole = False
-    if whole:
-        heads.check(log)
-        heads.remember(log, proven=public_key is not None)
+    whole = _read_log(log, heads, findings, proven=public_key is not None)
     segments = list(log.segments())
     if on_total is not None:
         on_total(sum(segment.length for segment in segments))
@@ -173,6 +165,18 @@ class _Findings:
     def add(self, name: str, error: StrongroomError) -> None:
         self.count += 1
         self._report(name, error)
+
+
+def _read_log(log: Log, heads: HeadKeeper, findings: _Findings, *, proven: bool) -> bool:
+    """Is it whole? Then it is also as new as it should be. Raises RolledBackError."""
+    try:
+        log.load(whole=True)
+    except DamagedError as error:
+        findings.add("log", error)
+        return False
+    heads.check(log)
+    heads.remember(log, proven=proven)
+    return True
 
 
 def _check_slots(store: LocalStore, config: Config, findings: _Findings) -> None:
