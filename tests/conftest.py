@@ -6,6 +6,7 @@ import itertools
 import random
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,17 @@ CHEAPEST = KdfParameters(memory_kib=64 * 1024, passes=3, lanes=1)
 _STATES = itertools.count()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_state_of_the_developer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """For what is made once for several tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a machine remembers of repositories: nothing yet, and nothing of the developer's."""
+    """What a machine remembers of repositories when a test begins: nothing."""
     folder = tmp_path_factory.getbasetemp() / "states" / str(next(_STATES))
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return folder / "strongroom"
