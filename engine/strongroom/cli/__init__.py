@@ -29,6 +29,8 @@ VERBS: Final = {
     "ls": "List what is in a snapshot.",
     "find": "Find paths in snapshots.",
     "diff": "Say what changed from one snapshot to another.",
+    "tag": "Change the tags of snapshots.",
+    "forget": "Forget snapshots: by name, or all that a policy does not keep.",
     "restore": "Bring back a snapshot, or some of it.",
     "cat": "Write a file of a snapshot to standard output.",
     "verify": "Check that every snapshot can be restored.",

@@ -10,13 +10,24 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Final
 
 from strongroom._core import UNWATCHED, Watch
-from strongroom.errors import CancelledError, DamagedError, SourceError, UsageError
+from strongroom.errors import (
+    CancelledError,
+    DamagedError,
+    SourceError,
+    StrongroomError,
+    UsageError,
+)
 from strongroom.ops.tree import Counts, Previous, Selection, record_tree
+from strongroom.repository.log import OvertakenError
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.session import Effort
 from strongroom.repository.snapshots import Snapshot
+
+ATTEMPTS: Final = 5
+"""How often a backup begins again when others removed what it relied on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +74,42 @@ def backup(
     parent None: the last snapshot of this host with the same paths, else one that shares some.
     watch: progress tells bytes of files done and stored bytes added. Raises SourceError when
     nothing of what is selected is there, UsageError for a dry run of a stream, TargetError,
-    CancelledError; nothing is committed then.
+    CancelledError; nothing is committed then. Begins again where others removed what it relied
+    on; a stream cannot, and raises OvertakenError.
     """
     if dry_run and selection.stream is not None:
         raise UsageError("a dry run of a stream has nothing to say: only reading it would tell")
-    labels = Labels() if labels is None else labels
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            return _attempt(
+                repository,
+                selection,
+                reports=reports,
+                labels=Labels() if labels is None else labels,
+                parent=parent,
+                dry_run=dry_run,
+                effort=effort,
+                watch=watch,
+            )
+        except OvertakenError as error:
+            if not left or selection.stream is not None:
+                raise
+            reports.note(f"{error}; what is missing is read again")
+            parent = None
+    raise StrongroomError("backing up: no attempt was made")
+
+
+def _attempt(
+    repository: OpenRepository,
+    selection: Selection,
+    *,
+    reports: BackupReports,
+    labels: Labels,
+    parent: Snapshot | None,
+    dry_run: bool,
+    effort: Effort | None,
+    watch: Watch,
+) -> BackupResult:
     begun, host, paths = time.time_ns(), labels.host or platform.node(), _paths_of(selection)
     _note_losses(repository, reports.note, watch)
     if parent is None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from strongroom.ops.saved import SavedSnapshot
     from strongroom.ops.stats import Stats
     from strongroom.ops.tree import Selection
+    from strongroom.ops.upkeep import Upkeep
     from strongroom.ops.verify import Finding, VerifyResult
 
 AnyPath: TypeAlias = "str | bytes | os.PathLike[str]"
@@ -120,6 +121,13 @@ class Repository(Turns):
                 accept_rollback=accept_rollback,
             )
         )
+
+    @property
+    def upkeep(self) -> Upkeep:
+        """To forget snapshots and to tag them."""
+        from strongroom.ops.upkeep import Upkeep
+
+        return Upkeep(self._turn)
 
     def snapshots(self) -> list[SavedSnapshot]:
         """In the order they were committed, by others too."""

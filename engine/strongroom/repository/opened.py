@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strongroom._core import UNWATCHED, Watch
+from strongroom._core import TYPE_DATA, UNWATCHED, Watch
 from strongroom._core.index import ChunkIndex
 from strongroom._core.segments import Segments
 from strongroom.errors import ConflictError, StrongroomError, TargetError
@@ -20,11 +23,12 @@ from strongroom.repository import chunks
 from strongroom.repository.cache import cache_folder
 from strongroom.repository.chunks import ChunkTables
 from strongroom.repository.config import read_config
-from strongroom.repository.entry import Draft, LogEntry, SegmentRef
+from strongroom.repository.entry import KIND_PARTIAL, KIND_REMOVE, Draft, LogEntry, SegmentRef
 from strongroom.repository.freshness import Freshness, HeadKeeper
-from strongroom.repository.log import Log, Progress
+from strongroom.repository.interval import check_chunks, keep_relied_on, removed_in
+from strongroom.repository.log import Log, OvertakenError, Progress
 from strongroom.repository.manifests import ManifestSource
-from strongroom.repository.private import Private
+from strongroom.repository.private import NO_SESSION, Private, Retagged
 from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool
@@ -209,16 +213,21 @@ class OpenRepository:
         """Make a session part of the repository, for good once this returns; it is closed then.
 
         Segments durable, manifest durable, log entry. manifest: what new_manifest finished with.
-        Raises TargetError; nothing is committed then, unless a store that did not answer did it
-        all the same.
+        Raises OvertakenError where others removed what the snapshot relies on: then the data is
+        kept, so that to begin again costs little. Raises TargetError; nothing is committed then,
+        unless a store that did not answer did it all the same.
         """
         added = (*session.finish(watch=watch), manifest)
         folder = session.spool.folder
         private = Private(time.time_ns(), snapshot.host, session.id, snapshot)
+        draft = Draft(session.base, added, private)
         try:
             self.store.adopt([(folder / s.id.hex(), segment_name(s.id)) for s in added])
-            entry = self.log.append(Draft(session.base, added, private))
+            entry = self.log.append(draft, partial(self._check_overtaken, snapshot=snapshot))
         except UnsyncedError:
+            raise
+        except OvertakenError:
+            self._keep_data(draft)
             raise
         except TargetError:
             self._withdraw(added)
@@ -235,6 +244,22 @@ class OpenRepository:
             self._forget_tables()
         return entry
 
+    def change(
+        self,
+        *,
+        forget: Collection[bytes] = (),
+        retag: Sequence[Retagged] = (),
+        needed: Collection[bytes] = (),
+    ) -> LogEntry:
+        """Forget snapshots, or give them other tags; for good once this returns.
+
+        Raises OvertakenError if others removed one of the segments `needed` since the log was
+        read, TargetError.
+        """
+        private = Private(time.time_ns(), platform.node(), NO_SESSION, retagged=tuple(retag))
+        draft = Draft(self.log.head[0], (), private, KIND_REMOVE, tuple(forget))
+        return self.log.append(draft, keep_relied_on(needed))
+
     def close(self) -> None:
         """End what is open. More than once is fine."""
         if self._session is not None:
@@ -249,6 +274,28 @@ class OpenRepository:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _check_overtaken(
+        self, draft: Draft, others: Sequence[LogEntry], *, snapshot: Snapshot
+    ) -> Draft:
+        """Is everything that the snapshot refers to still there?"""
+        if removed_in(others):
+            self._open_tables().follow()
+            doing = f"committing snapshot {snapshot.id.hex()}"
+            with self.open_manifest(snapshot) as manifest:
+                check_chunks(manifest, self._open_tables().index.find, doing=doing)
+        return draft
+
+    def _keep_data(self, draft: Draft) -> None:
+        """Commit what a session stored, without its snapshot."""
+        data = tuple(s for s in draft.segments if s.type == TYPE_DATA)
+        private = replace(draft.private, snapshot=None)
+        part = replace(draft, segments=data, private=private, kind=KIND_PARTIAL)
+        self._withdraw(s for s in draft.segments if s.type != TYPE_DATA)
+        try:
+            self.log.append(part)
+        except OvertakenError:
+            self._withdraw(data)
 
     def _withdraw(self, added: Iterable[SegmentRef]) -> None:
         """Give back the room of segments that no log entry names."""

@@ -1,0 +1,48 @@
+"""What keeps a repository in shape over the years."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from strongroom.ops.forget import TagChange, forget, retag
+from strongroom.ops.retention import Policy, Verdict
+from strongroom.repository.opened import OpenRepository
+from strongroom.repository.snapshots import Snapshot
+
+
+def _all(_: Snapshot) -> bool:
+    """Leave none out."""
+    return True
+
+
+class Upkeep:
+    """Part of a Repository: forgetting snapshots and changing their tags.
+
+    As safe beside running backups of others as everything else; nothing here needs a lock.
+    """
+
+    def __init__(self, turn: Callable[[], AbstractContextManager[OpenRepository]]) -> None:
+        """turn: see Repository."""
+        self._turn = turn
+
+    def forget(
+        self,
+        names: Sequence[str] = (),
+        *,
+        policy: Policy | None = None,
+        only: Callable[[Snapshot], bool] = _all,
+        dry_run: bool = False,
+    ) -> list[Verdict]:
+        """Forget snapshots by name, or what a policy does not keep of those that `only` takes.
+
+        A verdict on each; those that give no reason are forgotten. What only they needed is
+        removed by prune. Raises UsageError, SourceError, TargetError, OvertakenError.
+        """
+        with self._turn() as opened:
+            return forget(opened, names, policy=policy, only=only, dry_run=dry_run)
+
+    def tag(self, names: Sequence[str], change: TagChange) -> list[Snapshot]:
+        """Change tags of snapshots. Those that changed, as they are now."""
+        with self._turn() as opened:
+            return retag(opened, names, change)
