@@ -17,7 +17,7 @@ def test_a_forgotten_snapshot_is_not_listed(library: Library) -> None:
     assert listed(library) == [second]
     assert "there is no snapshot" in library("forget", first, code=1).err
     library("verify", "--data")
-    library("scrub")
+    library.program("scrub", "-r", "repo")
 
 
 def test_a_policy_says_what_it_keeps_and_why(library: Library) -> None:

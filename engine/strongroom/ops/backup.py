@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom.errors import (
@@ -21,6 +21,7 @@ from strongroom.errors import (
     UsageError,
 )
 from strongroom.ops.tree import Counts, Previous, Selection, record_tree
+from strongroom.repository.entry import SegmentRef
 from strongroom.repository.log import OvertakenError
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.session import Effort
@@ -127,26 +128,21 @@ def _attempt(
             watch=watch,
         )
         if dry_run:
-            return BackupResult(
-                None, record(chunks=repository.index, sink=None, manifest=_Nowhere())
-            )
+            looked = record(chunks=repository.index, sink=None, manifest=_Nowhere())
+            return BackupResult(None, looked)
         session = stack.enter_context(repository.begin_session(effort=effort, watch=watch))
         manifest = stack.enter_context(session.new_manifest())
         counts = record(chunks=repository.index, sink=session.write, manifest=manifest)
         _check_wanted(watch)
         segment = manifest.finish()
-        snapshot = Snapshot(
-            id=segment.id,
-            root=segment.root,
-            time=begun,
-            host=host,
-            user=_user(),
-            tags=labels.tags,
-            paths=paths,
-            **asdict(counts),
-        )
+        seen = {"time": begun, "host": host, "user": _user(), "tags": labels.tags, "paths": paths}
+        snapshot = _snapshot(segment, seen | asdict(counts))
         repository.commit(session, snapshot, segment, watch=Watch(cancel=watch.cancel))
     return BackupResult(snapshot, counts)
+
+
+def _snapshot(manifest: SegmentRef, fields: dict[str, Any]) -> Snapshot:
+    return Snapshot(id=manifest.id, root=manifest.root, **fields)
 
 
 def find_parent(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -17,6 +19,8 @@ from strongroom._core.segments import OK, WANT, want_error
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from strongroom.repository.opened import OpenRepository
+
 KEPT: Final = 4
 """Chunks that are kept because only a part of them was asked for."""
 
@@ -28,6 +32,19 @@ class ChunkFetcher(Protocol):
 
     def fetch_into(self, wants: NDArray[np.void], buffer: Buffer) -> None:
         """Write chunks to `off` in buffer, and into wants what came of each."""
+
+
+class InTurn:
+    """Chunks of a repository for files that are open beside its other calls."""
+
+    def __init__(self, turn: Callable[[], AbstractContextManager[OpenRepository]]) -> None:
+        """turn: see Repository."""
+        self._turn = turn
+
+    def fetch_into(self, wants: NDArray[np.void], buffer: Buffer) -> None:
+        """See ChunkFetcher."""
+        with self._turn() as opened:
+            opened.segments.fetch_into(opened.index, wants, buffer)
 
 
 class SnapshotFile(io.RawIOBase):

@@ -22,10 +22,6 @@ from strongroom.stores.locate import open_store
 if TYPE_CHECKING:
     from typing import Self
 
-    import numpy as np
-    from numpy.typing import NDArray
-    from typing_extensions import Buffer
-
     from strongroom.keys.password import Password
     from strongroom.ops.backup import BackupResult, Labels
     from strongroom.ops.chunked import SnapshotFile
@@ -219,7 +215,7 @@ class Repository(Turns):
         if there is no such file, DamagedError.
         """
         from strongroom.manifest.entry import FILE
-        from strongroom.ops.chunked import SnapshotFile
+        from strongroom.ops.chunked import InTurn, SnapshotFile
         from strongroom.ops.listing import find_entry, path_in_snapshot
 
         with self._turn() as opened:
@@ -231,7 +227,7 @@ class Repository(Turns):
             if entry.type != FILE:
                 raise SourceError(f"{doing}: it is not a regular file")
             opened.load_index()
-        return SnapshotFile(_InTurn(self), ids, entry.size, doing=doing)
+        return SnapshotFile(InTurn(self._turn), ids, entry.size, doing=doing)
 
     def restore(
         self,
@@ -317,14 +313,3 @@ class Repository(Turns):
             opened.log.load()
             return opened.find(snapshot)
         return snapshot if isinstance(snapshot, Snapshot) else snapshot.info
-
-
-class _InTurn:
-    """Chunks of a repository for files that are open beside its other calls."""
-
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
-
-    def fetch_into(self, wants: NDArray[np.void], buffer: Buffer) -> None:
-        with self._repository._turn() as opened:
-            opened.segments.fetch_into(opened.index, wants, buffer)
