@@ -258,7 +258,9 @@ class OpenRepository:
         """
         private = Private(time.time_ns(), platform.node(), NO_SESSION, retagged=tuple(retag))
         draft = Draft(self.log.head[0], (), private, KIND_REMOVE, tuple(forget))
-        return self.log.append(draft, keep_relied_on(needed))
+        entry = self.log.append(draft, keep_relied_on(needed))
+        self._heads.remember(self.log, proven=True)
+        return entry
 
     def close(self) -> None:
         """End what is open. More than once is fine."""
