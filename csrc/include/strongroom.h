@@ -239,6 +239,30 @@ void srm_view_free(srm_view *view);
  * *os_error: why not, an errno value. Any thread. SRM_EIO, SRM_EINVAL. */
 SRM_MUST_USE srm_status srm_sync(int fd, int32_t *os_error);
 
+/* ---- Landing ------------------------------------------------------------------------------- */
+
+#define SRM_OWNER_STAYS 4294967295
+
+/* A file that was written without a name (O_TMPFILE), what it is to get, and where it is to be. */
+typedef struct srm_landing {
+    int64_t mtime_s; /* seconds since 1970, */
+    uint32_t mtime_ns;
+    uint32_t mode; /* permission bits; those that set ids are left out if its owner cannot be set */
+    uint32_t uid;  /* SRM_OWNER_STAYS: whatever it is */
+    uint32_t gid;  /* likewise */
+    int32_t fd;    /* of the file */
+    int32_t folder; /* a descriptor of the folder that its name is to be in */
+    /* What came of it, errno values, 0 if none: */
+    int32_t attributes_error; /* the first of owner, mode and times that could not be set */
+    int32_t name_error; /* why it got no name. EEXIST: something has it already. ECANCELED: the
+                         * job was stopped before */
+} srm_landing;
+
+/* Give files their owners, modes and times, and then their names, each ended by a zero byte. What
+ * fails for one file fails for that one alone. One thread. SRM_EINVAL: not as many names. */
+SRM_MUST_USE srm_status srm_land_start(
+    srm_landing *files, uint64_t count, const char *names, size_t names_len, srm_job **out);
+
 /* ---- Chunk index ------------------------------------------------------------------------- */
 
 /* Which chunk of a repository is where: table files, mapped and never written to, and in memory

@@ -57,8 +57,8 @@ if TYPE_CHECKING:
     from strongroom.ops.prove import prove as prove
     from strongroom.ops.prove import verify_proof as verify_proof
     from strongroom.ops.repository import Repository as Repository
-    from strongroom.ops.restoring import RestoreCounts as RestoreCounts
-    from strongroom.ops.restoring import RestoreOptions as RestoreOptions
+    from strongroom.ops.restore_options import RestoreCounts as RestoreCounts
+    from strongroom.ops.restore_options import RestoreOptions as RestoreOptions
     from strongroom.ops.saved import SavedSnapshot as SavedSnapshot
     from strongroom.ops.scrub import ScrubResult as ScrubResult
     from strongroom.ops.scrub import scrub as scrub
@@ -106,8 +106,8 @@ _HOME = {
     "Repository": "ops.repository",
     "RepositoryInfo": "ops.describe",
     "RepositoryScrub": "ops.scrub_repository",
-    "RestoreCounts": "ops.restoring",
-    "RestoreOptions": "ops.restoring",
+    "RestoreCounts": "ops.restore_options",
+    "RestoreOptions": "ops.restore_options",
     "Result": "_core",
     "RolledBackError": "errors",
     "RootKey": "keys.rootkey",

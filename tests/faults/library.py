@@ -22,7 +22,7 @@ from strongroom.manifest.entry import FILE, FOLDER, SYMLINK
 from strongroom.manifest.reader import ManifestReader
 from strongroom.ops.overwrite import Overwrite
 from strongroom.ops.repository import Repository
-from strongroom.ops.restoring import RestoreCounts, RestoreOptions
+from strongroom.ops.restore_options import RestoreCounts, RestoreOptions
 from strongroom.ops.scrub_repository import scrub_repository
 from strongroom.ops.verify import Finding, VerifyResult
 from strongroom.repository.create import create_repository

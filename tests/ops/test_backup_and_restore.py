@@ -20,7 +20,7 @@ from strongroom.ops import tree
 from strongroom.ops.backup import BackupReports, Labels, backup
 from strongroom.ops.overwrite import Overwrite
 from strongroom.ops.restore import restore
-from strongroom.ops.restoring import Reports, RestoreOptions
+from strongroom.ops.restore_options import Reports, RestoreOptions
 from strongroom.ops.tree import Selection
 from strongroom.repository.create import create_repository
 from strongroom.repository.opened import OpenRepository

@@ -19,8 +19,8 @@ from strongroom.manifest.writer import END, END_HEAD, START, ManifestWriter
 from strongroom.ops.gather import Changed, Gatherer
 from strongroom.ops.record import Recorder
 from strongroom.ops.recording import Recording
+from strongroom.ops.restore_options import Reports, RestoreOptions
 from strongroom.ops.restore_tree import restore_tree
-from strongroom.ops.restoring import Reports, RestoreOptions
 
 MIB = 1 << 20
 

@@ -21,7 +21,7 @@ from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.overwrite import Overwrite
-from strongroom.ops.restoring import RestoreCounts, RestoreOptions
+from strongroom.ops.restore_options import RestoreCounts, RestoreOptions
 from strongroom.stores.local import LocalStore
 
 

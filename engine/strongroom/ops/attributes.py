@@ -8,6 +8,7 @@ import os
 import pwd
 from typing import Final
 
+from strongroom._core.landing import OWNER_STAYS
 from strongroom.manifest.entry import SYMLINK, Entry
 
 _SET_ID: Final = 0o6000
@@ -23,6 +24,12 @@ class Attributes:
         self._uid = os.geteuid()
         self._numeric = numeric_owners
         self._owners: dict[tuple[int, int, bytes, bytes], tuple[int, int]] = {}
+
+    def of_file(self, entry: Entry) -> tuple[int, int, int]:
+        """Owner, group, each OWNER_STAYS where it is not to be set, and mode, of a regular file."""
+        if self._uid == 0:
+            return *self._owners_of(entry), entry.mode
+        return OWNER_STAYS, OWNER_STAYS, self._mode(entry, safe=False)
 
     def set(self, at: int | bytes, entry: Entry) -> OSError | None:
         """at: a descriptor, or the path of a link. Does all it can; returns what failed first."""

@@ -21,7 +21,7 @@ from strongroom.errors import StrongroomError, TargetError
 from strongroom.manifest.entry import ID_LEN, SPARSE, Entry
 from strongroom.ops.landing import Landing
 
-FILES_MAX: Final = 160  # open at once are twice as many
+FILES_MAX: Final = 128  # open at once are twice as many
 BYTES_MAX: Final = 256 << 20
 LinkKey: TypeAlias = "tuple[int, int, int, int, int]"
 

@@ -40,6 +40,16 @@ class Landing:
             self._named = temporary_name()
             self.fd = os.open(self._named, _NAMED, 0o600, dir_fd=folder)
 
+    @property
+    def is_nameless(self) -> bool:
+        """Has it no name yet, as most file systems allow?"""
+        return self._named is None
+
+    @property
+    def place(self) -> tuple[bytes, bytes]:
+        """The path of its folder, and its name there."""
+        return self._parent, self._name
+
     def land(self, *, replace: bool) -> None:
         """Give it its name and close it. Raises FileExistsError unless replace, OSError."""
         folder, name = self._folders.open(self._parent), self._name

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from strongroom.ops.backup import BackupResult, Labels
     from strongroom.ops.chunked import SnapshotFile
     from strongroom.ops.piping import Readable
-    from strongroom.ops.restoring import RestoreCounts, RestoreOptions
+    from strongroom.ops.restore_options import RestoreCounts, RestoreOptions
     from strongroom.ops.saved import SavedSnapshot
     from strongroom.ops.stats import Stats
     from strongroom.ops.tree import Selection
@@ -250,7 +250,7 @@ class Repository(Turns):
         SourceError when nothing of what was asked for is in the snapshot, DamagedError.
         """
         from strongroom.ops.restore import restore
-        from strongroom.ops.restoring import Reports
+        from strongroom.ops.restore_options import Reports
 
         with self._turn() as opened:
             info = self._info(opened, snapshot)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom.ops.contents import Fetching
+from strongroom.ops.restore_options import Reports, RestoreCounts, RestoreOptions
 from strongroom.ops.restore_tree import restore_tree
-from strongroom.ops.restoring import Reports, RestoreCounts, RestoreOptions
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.snapshots import Snapshot
 

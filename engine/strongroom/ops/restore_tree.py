@@ -15,7 +15,8 @@ from strongroom.manifest.order import sort_key
 from strongroom.manifest.reader import ManifestReader, Readable
 from strongroom.ops.contents import ChunkSource
 from strongroom.ops.folders import Folders
-from strongroom.ops.restoring import Reports, RestoreCounts, RestoreOptions, Restorer
+from strongroom.ops.restore_options import Reports, RestoreCounts, RestoreOptions
+from strongroom.ops.restoring import Restorer
 
 OpenManifest: TypeAlias = Callable[[], AbstractContextManager[Readable]]
 Path: TypeAlias = "str | bytes | os.PathLike[str]"

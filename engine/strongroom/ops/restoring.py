@@ -2,65 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from strongroom._core import Watch
 from strongroom.errors import StrongroomError, TargetError, TargetExistsError
 from strongroom.manifest.entry import DEVICES, FILE, FOLDER, SOCKET, SPARSE, Entry
+from strongroom.ops.arrivals import Arrivals
 from strongroom.ops.attributes import Attributes
 from strongroom.ops.contents import ChunkSource, Contents, LinkKey, Pending
 from strongroom.ops.folders import Folders, split
 from strongroom.ops.landing import Landing
 from strongroom.ops.nodes import finish_node, link_again, make_node
 from strongroom.ops.overwrite import IN_THE_WAY, REPLACE_HINT, Overwrite, Verdict, is_same, judge
+from strongroom.ops.restore_options import Reports, RestoreCounts, RestoreOptions
 
 _WAITING_MAX: Final = 4096
 # A file of 1 TiB. The ids of larger ones are not kept for the sake of further names.
 _LINK_CHUNKS_MAX: Final = 1 << 20
 _SIZE_MAX: Final = 2**63 - 1  # what the system can be asked for; refused, it is an OSError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreOptions:
-    """How to restore."""
-
-    overwrite: Overwrite = Overwrite.REFUSE
-    dry_run: bool = False
-    devices: bool = False
-    """Make device nodes too; that takes root."""
-    numeric_owners: bool = False
-    """Owners by number, even if their names are known here."""
-
-
-@dataclass(slots=True)
-class RestoreCounts:
-    """What a restore did, or in a dry run would do."""
-
-    entries: int = 0
-    files: int = 0
-    bytes: int = 0
-    """Sizes of the files that were written."""
-    room: int = 0
-    """Bytes of these that need room: hard links once, sparse files not at all."""
-    kept: int = 0
-    """Files and links that were left as they are."""
-    skipped: int = 0
-    """Sockets, and devices unless asked for."""
-    errors: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reports:
-    """Where a restore says what it met."""
-
-    error: Callable[[StrongroomError], None]
-    """What could not be restored, or not in full."""
-    note: Callable[[str], None]
-    """What was left out as it should be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +65,9 @@ class Restorer:
         self._reports = reports
         self._contents = Contents(chunks, self._land, watch=watch)
         self._attributes = Attributes(numeric_owners=options.numeric_owners)
+        self._arrivals = Arrivals(
+            lambda: self._folders, self._attributes, self._arrived, watch=watch
+        )
         self._levels: list[_Level] = []
         self._left: list[Entry] = []  # folders that wait for files in them
         self._blocked: bytes | None = None  # what begins so cannot be restored
@@ -141,6 +108,7 @@ class Restorer:
     def close(self) -> None:
         """Leave nothing half done."""
         self._contents.abandon()
+        self._arrivals.close()
 
     # Folders
 
@@ -251,6 +219,9 @@ class Restorer:
             file.landing.abandon()
             self._report(file.error)
             return
+        if not file.replace and file.landing.is_nameless and not entry.xattrs:
+            self._arrivals.add(file)
+            return
         try:
             failed = self._attributes.set(file.landing.fd, entry)
             file.landing.land(replace=file.replace)
@@ -260,10 +231,25 @@ class Restorer:
         except OSError as error:
             self._fail(entry, error.strerror)
             return
-        self._count(entry)
+        self._is_there(file)
         self._note_attributes(entry, failed)
+
+    def _arrived(self, file: Pending, attributes_error: int, name_error: int) -> None:
+        """As _land, after the core has done it."""
+        if name_error == errno.EEXIST:
+            self._refuse(file.entry, folder=False)
+        elif name_error != 0:
+            self._fail(file.entry, os.strerror(name_error))
+        else:
+            self._is_there(file)
+            if attributes_error != 0:
+                failed = OSError(attributes_error, os.strerror(attributes_error))
+                self._note_attributes(file.entry, failed)
+
+    def _is_there(self, file: Pending) -> None:
+        self._count(file.entry)
         if file.link is not None:
-            self._linked[file.link] = entry.path
+            self._linked[file.link] = file.entry.path
 
     def _again(self, name: _Name) -> None:
         if self._options.dry_run:
@@ -312,14 +298,18 @@ class Restorer:
 
     def _flush(self) -> None:
         """All files so far, then what had to wait for them."""
-        self._contents.flush()
+        self._finish_files()
         names, self._names = self._names, []
         left, self._left = self._left, []
         for name in names:
             self._link(name)
-        self._contents.flush()
+        self._finish_files()
         for entry in left:
             self._leave(entry)
+
+    def _finish_files(self) -> None:
+        self._contents.flush()
+        self._arrivals.finish()
 
     def _count(self, entry: Entry) -> None:
         self.counts.files += 1
