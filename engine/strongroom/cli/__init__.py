@@ -44,9 +44,11 @@ VERBS: Final = {
 KEY_VERBS: Final = {
     "list": "Show the key slots.",
     "add-password": "Add a password.",
+    "add-vault": "Add a vault, which counts the guesses at a password.",
     "change-password": "Replace a password by another.",
     "remove": "Remove a key slot.",
     "show-digits": "Show the 64 digits of the key.",
+    "log": "Show what happened at the vault.",
     "check": "Tell a mistyped key from damage.",
 }
 

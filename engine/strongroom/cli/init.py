@@ -8,7 +8,7 @@ import sys
 import click
 
 from strongroom.cli.console import Console
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_own_secret, with_repository
 from strongroom.cli.recovery import Recovery, ask_back, with_recovery
 from strongroom.cli.secrets import SecretOptions
 from strongroom.keys.rootkey import RootKey
@@ -24,7 +24,7 @@ from strongroom.stores.local import LocalStore
 @click.option("--confirm/--no-confirm", default=True, help="Ask for the digits back.")
 @click.option("--force", is_flag=True, help="Take a password that is easy to guess.")
 @with_repository
-@with_secret
+@with_own_secret
 @with_console
 def command(
     *,

@@ -8,7 +8,7 @@ import click
 
 from strongroom._core import Progress, Result, Watch
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, PIPE, with_console, with_secret, with_threads
+from strongroom.cli.options import FILE, PIPE, with_console, with_own_secret, with_threads
 from strongroom.cli.plan import SUFFIX, Task, is_many
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.transfer import STDOUT, Transfer, check_output, transfer
@@ -23,7 +23,7 @@ from strongroom.ops.source import Source
 @click.option("--offset", type=click.IntRange(min=0), metavar="BYTES", help="Begin there.")
 @click.option("--length", type=click.IntRange(min=0), metavar="BYTES", help="Take so many.")
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
-@with_secret
+@with_own_secret
 @with_threads
 @with_console
 def command(

@@ -10,6 +10,7 @@ from typing import Any, Final
 from strongroom.cli.console import Console
 from strongroom.cli.options import accepts_rollback
 from strongroom.cli.secrets import SecretOptions
+from strongroom.cli.vaulted import credential_of
 from strongroom.ops.repository import Repository
 from strongroom.repository.config import read_config
 from strongroom.repository.freshness import ACCEPTED, UNKNOWN, Freshness, HeadKeeper
@@ -29,7 +30,7 @@ def open_repository(
     asked for a password."""
     doing, accepts = f"opening the repository {store.url}", accepts_rollback()
     HeadKeeper(store.url, read_config(store, doing=doing), accept_rollback=accepts, doing=doing)
-    credential = secret.credential(console, confirm=False, piped=piped)
+    credential = credential_of(store, secret, console, doing=doing, piped=piped)
     opened = OpenRepository(store, credential, accept_rollback=accepts)
     with Repository(opened) as repository:
         said = len(repository.warnings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -12,7 +13,7 @@ import click
 
 from strongroom._core import THREADS_MAX
 from strongroom.cli.console import Console
-from strongroom.cli.secrets import SecretOptions
+from strongroom.cli.secrets import SecretOptions, VaultOptions
 from strongroom.stores.locate import open_store
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -76,7 +77,7 @@ def with_console(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
+def with_own_secret(function: Callable[..., Any]) -> Callable[..., Any]:
     """Where the key or password comes from, gathered into `secret`; never the secret itself."""
 
     @click.option("--key-file", type=FILE, help="File with the 64 digits of the key.")
@@ -104,6 +105,55 @@ def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a repository, whose key a vault may give."""
+
+    @with_own_secret
+    @with_vault
+    @click.option("--vault-password-file", type=FILE, help="File with the vault's password.")
+    @click.option(
+        "--vault",
+        "url",
+        is_flag=False,
+        flag_value="",
+        metavar="[URL]",
+        help="Let a vault give the key; URL may be left out where this machine knows it.",
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *,
+        secret: SecretOptions,
+        vault: VaultOptions,
+        url: str | None,
+        vault_password_file: Path | None,
+        **rest: Any,
+    ) -> Any:
+        if url is None and vault_password_file is not None:
+            url = ""
+        vault = replace(vault, url=url, password_file=vault_password_file)
+        return function(secret=replace(secret, vault=vault), **rest)
+
+    return wrapped
+
+
+def with_vault(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Who asks a vault, and whom to trust as one, gathered into `vault`."""
+
+    @click.option("--token-file", type=FILE, help="File with the token of the vault's account.")
+    @click.option("--vault-cert", type=FILE, help="PEM: trust this certificate of a vault only.")
+    @click.option(
+        "--remember/--no-remember", default=True, help="Keep which of a vault's guesses were wrong."
+    )
+    @functools.wraps(function)
+    def wrapped(
+        *, token_file: Path | None, vault_cert: Path | None, remember: bool, **rest: Any
+    ) -> Any:
+        options = VaultOptions(None, token_file, None, vault_cert, remember)
+        return function(vault=options, **rest)
+
+    return wrapped
+
+
 def with_new_password(function: Callable[..., Any]) -> Callable[..., Any]:
     """Where a new password comes from, gathered into `new`, and --force for a weak one."""
 
@@ -112,7 +162,9 @@ def with_new_password(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--new-password-fd", type=click.IntRange(0, 2**31 - 1), help="Descriptor to read it from."
     )
-    @click.option("--force", is_flag=True, help="Take a password that is easy to guess.")
+    @click.option(
+        "--force", is_flag=True, help="Take a password that is easy to guess, or beside a vault."
+    )
     @functools.wraps(function)
     def wrapped(
         *,

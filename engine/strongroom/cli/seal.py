@@ -8,7 +8,7 @@ import click
 
 from strongroom._core import LEVEL_MAX, Progress, Result, Watch
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, PIPE, with_console, with_secret, with_threads
+from strongroom.cli.options import FILE, PIPE, with_console, with_own_secret, with_threads
 from strongroom.cli.plan import SUFFIX, Task
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.transfer import Transfer, check_output, transfer
@@ -29,7 +29,7 @@ from strongroom.ops.source import Source
 )
 @click.option("--pad/--no-pad", default=True, help="Hide exact lengths (at most 3.1 % from 1 MiB).")
 @click.option("--force", is_flag=True, help="Replace outputs that exist.")
-@with_secret
+@with_own_secret
 @with_threads
 @with_console
 def command(

@@ -24,6 +24,25 @@ _ENVIRONMENT = ("STRONGROOM_PASSWORD", "STRONGROOM_PASSWORD_FILE", "STRONGROOM_P
 
 
 @dataclass(frozen=True, slots=True)
+class VaultOptions:
+    """What the command line said about a vault."""
+
+    url: str | None
+    """"": the one this machine knows. None: it is not to be asked for the key."""
+    token_file: Path | None
+    password_file: Path | None
+    certificate: Path | None
+    remember: bool
+
+    def password(self) -> Password:
+        """From its file or a prompt."""
+        if self.password_file is not None:
+            return Password(first_line(read_secret_file(self.password_file)))
+        hint = "pass --vault-password-file FILE"
+        return Password(prompt("Vault password: ", confirm=False, hint=hint))
+
+
+@dataclass(frozen=True, slots=True)
 class SecretOptions:
     """What the command line said about the secret."""
 
@@ -32,6 +51,20 @@ class SecretOptions:
     password_command: str | None
     password_fd: int | None
     allow_kdf: bool
+    vault: VaultOptions | None = None
+
+    @property
+    def asks_vault(self) -> bool:
+        """Whether a vault is to give the key."""
+        return self.vault is not None and self.vault.url is not None
+
+    def check_one(self, *, piped: bool) -> None:
+        """Raise a usage error for several secrets, or one that would take a bite of the data."""
+        sources = (self.key_file, self.password_file, self.password_command, self.password_fd)
+        if sum(source is not None for source in sources) + self.asks_vault > 1:
+            raise click.UsageError("more than one key or password was given")
+        if piped:
+            self._check_not_standard_input()
 
     def credential(self, console: Console, *, confirm: bool, piped: bool) -> Credential:
         """The key or password, from an option, the environment or a prompt, in this order.
@@ -39,23 +72,19 @@ class SecretOptions:
         confirm: ask twice, because a typing error would lock the data for good.
         piped: standard input carries the data, so the secret cannot come from there.
         """
-        sources = (self.key_file, self.password_file, self.password_command, self.password_fd)
-        if sum(source is not None for source in sources) > 1:
-            raise click.UsageError("more than one key or password was given")
-        if piped:
-            self._check_not_standard_input()
+        self.check_one(piped=piped)
         if self.key_file is not None:
             return _read_key(self.key_file, console)
         if self.password_file is not None:
-            return self._password(_first_line(_read_file(self.password_file)))
+            return self._password(first_line(read_secret_file(self.password_file)))
         if self.password_command is not None:
             return self._password(_run(self.password_command))
         if self.password_fd is not None:
-            return self._password(_first_line(_read_fd(self.password_fd)))
+            return self._password(first_line(_read_fd(self.password_fd)))
         text = _from_environment()
         if text is None:
             hint = "pass --key-file FILE or --password-file FILE"
-            text = _prompt("Password: ", confirm=confirm, hint=hint)
+            text = prompt("Password: ", confirm=confirm, hint=hint)
         return self._password(text)
 
     def new_password(self) -> Password:
@@ -65,18 +94,20 @@ class SecretOptions:
         if sum(source is not None for source in sources) > 1:
             raise click.UsageError("more than one new password was given")
         if self.password_file is not None:
-            return self._password(_first_line(_read_file(self.password_file)))
+            return self._password(first_line(read_secret_file(self.password_file)))
         if self.password_command is not None:
             return self._password(_run(self.password_command))
         if self.password_fd is not None:
-            return self._password(_first_line(_read_fd(self.password_fd)))
+            return self._password(first_line(_read_fd(self.password_fd)))
         hint = "pass --new-password-file FILE"
-        return self._password(_prompt("New password: ", confirm=True, hint=hint))
+        return self._password(prompt("New password: ", confirm=True, hint=hint))
 
     def _check_not_standard_input(self) -> None:
         """Raise a usage error if reading the secret would take a bite of the data."""
         data = identity_of(os.fstat(0))
         files = [self.key_file, self.password_file]
+        if self.vault is not None:
+            files += [self.vault.token_file, self.vault.password_file]
         if not any(files) and "STRONGROOM_PASSWORD_FILE" in os.environ:
             files.append(Path(os.environ["STRONGROOM_PASSWORD_FILE"]))
         same = [f for f in files if f is not None and f.exists() and identity_of(f.stat()) == data]
@@ -89,7 +120,7 @@ class SecretOptions:
 
 def _read_key(path: Path, console: Console) -> RootKey:
     try:
-        text = _read_file(path).decode("utf-8-sig")
+        text = read_secret_file(path).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidKeyError(f"{path} holds no key: it is not text") from None
     if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -97,7 +128,8 @@ def _read_key(path: Path, console: Console) -> RootKey:
     return RootKey.from_digits(text)
 
 
-def _read_file(path: Path) -> bytes:
+def read_secret_file(path: Path) -> bytes:
+    """What is in it. Raises SourceError, UsageError where it is too long."""
     try:
         with path.open("rb") as file:
             return _limited(file.read(_SECRET_LEN_MAX + 1))
@@ -127,7 +159,7 @@ def _run(command: str) -> str:
         raise SourceError(f"running the password command {words[0]}: {error.strerror}") from None
     if done.returncode != 0:
         raise SourceError(f"the password command {words[0]} ended with {done.returncode}")
-    return _first_line(_limited(done.stdout))
+    return first_line(_limited(done.stdout))
 
 
 def _from_environment() -> str | None:
@@ -140,13 +172,14 @@ def _from_environment() -> str | None:
     if not value:
         raise UsageError(f"{given[0]} is set but empty")
     if given[0] == "STRONGROOM_PASSWORD_FILE":
-        return _first_line(_read_file(Path(value)))
+        return first_line(read_secret_file(Path(value)))
     if given[0] == "STRONGROOM_PASSWORD_COMMAND":
         return _run(value)
-    return _first_line(os.fsencode(value))
+    return first_line(os.fsencode(value))
 
 
-def _prompt(words: str, *, confirm: bool, hint: str) -> str:
+def prompt(words: str, *, confirm: bool, hint: str) -> str:
+    """What is typed. Raises UsageError with hint where there is no terminal."""
     try:
         os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC))
     except OSError:
@@ -171,7 +204,8 @@ def _limited(data: bytes) -> bytes:
     return data
 
 
-def _first_line(data: bytes) -> str:
+def first_line(data: bytes) -> str:
+    """Without its end. Raises UsageError where it is no text."""
     line = data.split(b"\n", 1)[0].removesuffix(b"\r")
     return _decode(line, "the password")
 

@@ -36,6 +36,22 @@ To get everything back:
 Where the repository has moved, name its new place after -r.
 """
 
+_VAULT: Final = """
+WITHOUT THE DIGITS: THE VAULT
+
+Vault        {vault}
+Token        {token}
+
+With these, the repository and your vault password, on any machine:
+
+  1. Type the token into a file, say vault.token.
+  2. strongroom restore -r {quoted} --vault {vault} \\
+         --token-file vault.token latest --target restored
+
+It asks for the password, and says before how many attempts are left. Ten wrong ones in a row
+destroy what the vault holds; then only the digits are left.
+"""
+
 
 def recovery_sheet(root: RootKey, *, repository: str, repo_id: bytes, made: str) -> str:
     """Plain text to print. made: a date as people write it."""
@@ -50,3 +66,8 @@ def recovery_sheet(root: RootKey, *, repository: str, repo_id: bytes, made: str)
         digits=("\n" + " " * 13).join(lines),
         quoted=shlex.quote(repository),
     )
+
+
+def vault_part(*, repository: str, vault: str, token: str) -> str:
+    """What a sheet says beside the digits. vault: its URL, # and the owner's fingerprint."""
+    return _VAULT.format(vault=vault, token=token, quoted=shlex.quote(repository))

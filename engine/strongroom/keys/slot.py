@@ -1,4 +1,4 @@
-"""Slots: a repository's root key, wrapped for one password. docs/FORMAT.md, section 8."""
+"""Slots: ways to a repository's root key. docs/FORMAT.md, section 8."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from strongroom.keys.password import KdfParameters, Password
 from strongroom.keys.rootkey import RootKey
 
 SLOT_PASSWORD: Final = 1
+SLOT_VAULT: Final = 2
 SLOT_LEN_MAX: Final = 4096
 ID_LEN: Final = 16
 
@@ -36,7 +37,7 @@ class Slot:
     slot_id: bytes
     repo_id: bytes
     kind: int
-    """SLOT_PASSWORD, or what this version does not know."""
+    """SLOT_PASSWORD, SLOT_VAULT, or what this version does not know."""
     created: int
     """Seconds since 1970, as whoever made it said."""
     body: bytes
@@ -51,7 +52,12 @@ def make_slot(password: Password, repo_id: bytes, root: RootKey, *, created: int
     """A new slot as stored, under a random id. One Argon2id."""
     slot_id = secrets.token_bytes(ID_LEN)
     body = password_body(password, Session(repo_id, slot_id), root.to_bytes())
-    head = _HEAD.pack(_MAGIC, _VERSION, SLOT_PASSWORD, 0, len(body), slot_id, repo_id, created)
+    return frame_slot(SLOT_PASSWORD, slot_id, repo_id, created, body)
+
+
+def frame_slot(kind: int, slot_id: bytes, repo_id: bytes, created: int, body: bytes) -> bytes:
+    """A slot as stored, around its body."""
+    head = _HEAD.pack(_MAGIC, _VERSION, kind, 0, len(body), slot_id, repo_id, created)
     return head + body + hashlib.sha256(head + body).digest()
 
 

@@ -18,7 +18,7 @@ from strongroom.errors import (
 )
 from strongroom.keys.password import Password
 from strongroom.keys.rootkey import RootKey
-from strongroom.keys.slot import SLOT_LEN_MAX, Slot, make_slot, parse_slot
+from strongroom.keys.slot import SLOT_LEN_MAX, SLOT_VAULT, Slot, make_slot, parse_slot
 from strongroom.repository.config import Config
 from strongroom.stores import Store
 
@@ -82,6 +82,16 @@ def add_slot(
     return _put_slot(store, config, root, password, created=created, doing=doing)
 
 
+def check_no_vault(store: Store, config: Config, *, doing: str) -> None:
+    """Raise UsageError where a password slot would void what a vault is there for."""
+    if any(slot.kind == SLOT_VAULT for slot in read_slots(store, config, doing=doing).good):
+        raise UsageError(
+            f"{doing}: beside a password slot the vault's limit on guesses is worth nothing: who "
+            "stores the repository can guess that password offline, as often as they like",
+            hint="pass --force to have both all the same",
+        )
+
+
 def replace_slot(
     store: Store,
     config: Config,
@@ -134,7 +144,11 @@ def find_slot(slots: SlotList, name: str, *, doing: str) -> bytes:
 def _put_slot(
     store: Store, config: Config, root: RootKey, password: Password, *, created: int, doing: str
 ) -> Slot:
-    stored = make_slot(password, config.repo_id, root, created=created)
+    return put_slot(store, make_slot(password, config.repo_id, root, created=created), doing=doing)
+
+
+def put_slot(store: Store, stored: bytes, *, doing: str) -> Slot:
+    """Store a slot that was made, under its id."""
     slot = parse_slot(stored, doing=doing)
     try:
         store.put(slot_name(slot.slot_id), stored)

@@ -9,7 +9,7 @@ from strongroom.keys.envelope import Credential
 from strongroom.keys.password import Password
 from strongroom.keys.rootkey import RootKey
 from strongroom.keys.schedule import RepositoryKeys
-from strongroom.keys.slot import SLOT_PASSWORD, open_slot
+from strongroom.keys.slot import SLOT_PASSWORD, SLOT_VAULT, open_slot
 from strongroom.repository.config import Config, read_config
 from strongroom.repository.slots import SlotList, read_slots
 from strongroom.stores import Store
@@ -55,8 +55,11 @@ def _try_slots(slots: SlotList, password: Password, *, doing: str) -> tuple[Root
         # The gravest: what is damaged may be the very slot that the password is for.
         raise min(failed, key=lambda error: error.exit_code)
     if not tried:
+        vaulted = any(slot.kind == SLOT_VAULT for slot in slots.good)
+        other = ", or --vault with --token-file" if vaulted else ""
         raise WrongKeyError(
-            f"{doing}: this repository has no password", hint="pass its 64 digits with --key-file"
+            f"{doing}: this repository has no password",
+            hint=f"pass its 64 digits with --key-file{other}",
         )
     raise WrongKeyError(
         f"{doing}: wrong password",

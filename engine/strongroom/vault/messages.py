@@ -48,11 +48,19 @@ class Opened(Fields):
 
 @dataclass(frozen=True, slots=True)
 class RegisterRequest(Fields):
-    """OPAQUE's registration request; the answer is OPAQUE's response."""
+    """OPAQUE's registration request."""
 
     LAYOUT = Struct(">16s32s")
     record_id: bytes
     request: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Response(Fields):
+    """OPAQUE's registration response."""
+
+    LAYOUT = Struct(">64s")
+    response: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import click
 from strongroom.cli.console import Console
 from strongroom.cli.options import with_console, with_new_password, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
+from strongroom.cli.vaulted import credential_of
 from strongroom.keys.strength import check_strength
-from strongroom.repository.slots import add_slot
+from strongroom.repository.slots import add_slot, check_no_vault
 from strongroom.repository.unlock import unlock
 from strongroom.stores.local import LocalStore
 
@@ -30,7 +31,9 @@ def command(
     strongroom key add-password -r /mnt/backup --password-file pw --new-password-file pw2
     """
     doing = f"adding a password to {store.url}"
-    unlocked = unlock(store, secret.credential(console, confirm=False, piped=False), doing=doing)
+    unlocked = unlock(store, credential_of(store, secret, console, doing=doing), doing=doing)
+    if not force:
+        check_no_vault(store, unlocked.config, doing=doing)
     password = new.new_password()
     if not force:
         check_strength(password)

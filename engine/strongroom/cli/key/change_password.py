@@ -9,9 +9,11 @@ import click
 from strongroom.cli.console import Console
 from strongroom.cli.options import with_console, with_new_password, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
+from strongroom.cli.vaulted import account_of, credential_of, vault
 from strongroom.errors import UsageError
+from strongroom.keys.slot import SLOT_VAULT
 from strongroom.keys.strength import check_strength
-from strongroom.repository.slots import find_slot, read_slots, replace_slot
+from strongroom.repository.slots import SlotList, find_slot, read_slots, replace_slot
 from strongroom.repository.unlock import Unlocked, unlock
 from strongroom.stores.local import LocalStore
 
@@ -34,36 +36,39 @@ def command(
     """Replace the password that is given by a new one.
 
     One key slot is written and the old one deleted; nothing else is touched. A copy of the old
-    slot that someone made still opens with the old password.
+    slot that someone made still opens with the old password. With --vault the password at the
+    vault is replaced, and nothing is left there that the old one opens.
 
     \b
     strongroom key change-password -r /mnt/backup
+    strongroom key change-password -r /mnt/backup --vault --token-file my.token
     strongroom key change-password -r /mnt/backup --key-file my.key --slot 1f03
     """
     doing = f"changing a password of {store.url}"
-    unlocked = unlock(store, secret.credential(console, confirm=False, piped=False), doing=doing)
-    old = _which(store, unlocked, slot, doing=doing)
+    unlocked = unlock(store, credential_of(store, secret, console, doing=doing), doing=doing)
+    slots = read_slots(store, unlocked.config, doing=doing)
+    vaulted = [other.slot_id for other in slots.good if other.kind == SLOT_VAULT]
+    by_vault = secret.asks_vault and slot is None and len(vaulted) > 0
+    old = vaulted[0] if by_vault else _which(slots, unlocked, slot, doing=doing)
+    account = account_of(secret.vault) if old in vaulted else None
     password = new.new_password()
     if not force:
         check_strength(password)
-    changed = replace_slot(
-        store,
-        unlocked.config,
-        unlocked.root,
-        password,
-        old=old,
-        created=int(time.time()),
-        doing=doing,
-    )
-    console.say(f"{store.url}: key slot {changed.slot_id.hex()} in place of {old.hex()}")
-    console.emit(repository=store.url, slot=changed.slot_id.hex(), replaced=old.hex())
+    if account is not None:
+        changed, _ = vault().register(store, unlocked.root, account, password, doing=doing)
+    else:
+        config, created = unlocked.config, int(time.time())
+        changed = replace_slot(
+            store, config, unlocked.root, password, old=old, created=created, doing=doing
+        ).slot_id
+    console.say(f"{store.url}: key slot {changed.hex()} in place of {old.hex()}")
+    console.emit(repository=store.url, slot=changed.hex(), replaced=old.hex())
 
 
-def _which(store: LocalStore, unlocked: Unlocked, slot: str | None, *, doing: str) -> bytes:
+def _which(slots: SlotList, unlocked: Unlocked, slot: str | None, *, doing: str) -> bytes:
     """The slot that was named, or that the password opened, or the only one there is."""
     if slot is None and unlocked.slot_id is not None:
         return unlocked.slot_id
-    slots = read_slots(store, unlocked.config, doing=doing)
     if slot is not None:
         return find_slot(slots, slot, doing=doing)
     if slots.count == 0:

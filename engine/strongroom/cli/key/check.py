@@ -7,6 +7,7 @@ import click
 from strongroom.cli.console import Console
 from strongroom.cli.options import with_console, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
+from strongroom.cli.vaulted import credential_of
 from strongroom.errors import DamagedError, WrongKeyError
 from strongroom.keys.rootkey import RootKey
 from strongroom.repository.config import Config, read_config
@@ -31,7 +32,7 @@ def command(*, store: LocalStore, secret: SecretOptions, console: Console) -> No
     """
     doing = f"checking a key of {store.url}"
     config = _config(store, doing=doing)
-    credential = secret.credential(console, confirm=False, piped=False)
+    credential = credential_of(store, secret, console, doing=doing)
     if isinstance(credential, RootKey) and not config.belongs_to(credential):
         _explain(config, credential, doing=doing)
     unlocked = unlock(store, credential, doing=doing)

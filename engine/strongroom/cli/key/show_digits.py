@@ -8,6 +8,7 @@ from strongroom.cli.console import Console, put
 from strongroom.cli.options import with_console, with_repository, with_secret
 from strongroom.cli.recovery import Recovery, qr_code, with_recovery
 from strongroom.cli.secrets import SecretOptions
+from strongroom.cli.vaulted import credential_of
 from strongroom.repository.unlock import unlock
 from strongroom.stores.local import LocalStore
 
@@ -29,7 +30,7 @@ def command(
     strongroom key show-digits -r /mnt/backup --password-file pw --sheet print-me.txt
     """
     doing = f"showing the key of {store.url}"
-    unlocked = unlock(store, secret.credential(console, confirm=False, piped=False), doing=doing)
+    unlocked = unlock(store, credential_of(store, secret, console, doing=doing), doing=doing)
     root = unlocked.root
     written = recovery.write_files(root, repository=store.url, repo_id=unlocked.config.repo_id)
     for path in written:

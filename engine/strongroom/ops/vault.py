@@ -1,0 +1,274 @@
+"""A repository and its vault: who may be asked, what is stored, in which order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from strongroom.errors import DamagedError, LimitError, ObjectMissingError, UsageError
+from strongroom.keys.password import Password
+from strongroom.keys.rootkey import RootKey
+from strongroom.keys.slot import SLOT_PASSWORD, SLOT_VAULT
+from strongroom.keys.vault_slot import VaultPlace, make_vault_slot, read_vault_slot
+from strongroom.repository.config import Config, read_config
+from strongroom.repository.slots import SLOTS_MAX, SlotList, put_slot, read_slots, slot_name
+from strongroom.stores import Store
+from strongroom.vault.client.address import Address, fingerprint, parse_address
+from strongroom.vault.client.chain import read_chain
+from strongroom.vault.client.derive import owner_key, public_of
+from strongroom.vault.client.endpoint import CodeError, Endpoint
+from strongroom.vault.client.enrol import destroy, enrol
+from strongroom.vault.client.guess import Guessing, begin_guess
+from strongroom.vault.client.pins import Pins, read_pins
+from strongroom.vault.client.words import before_guess
+from strongroom.vault.messages import Event, LogEntry
+from strongroom.vault.wire import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What says which vault, and who asks."""
+
+    url: str | None
+    """None: the one this machine has pinned."""
+    token: str
+    certificate: str | None
+    """PEM, the only one to trust; None: the pinned one, or those the system trusts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The vault slots of a repository, as one."""
+
+    place: VaultPlace
+    slot_ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A repository's vault, which may be told the token."""
+
+    config: Config
+    stored: Stored
+    endpoint: Endpoint
+    pins: Pins
+
+
+def connect(
+    store: Store, account: Account, *, doing: str, root: RootKey | None = None
+) -> Connection:
+    """The vault that the repository names, if it is the one that was named or pinned here, or if
+    root, where it is known, signed that.
+
+    Raises UsageError, DamagedError where somebody may have written the slot to get at the token.
+    """
+    config = read_config(store, doing=doing)
+    stored = stored_vault(read_slots(store, config, doing=doing), doing=doing)
+    if stored is None:
+        raise UsageError(
+            f"{doing}: this repository has no vault slot", hint="strongroom key add-vault makes one"
+        )
+    pins = read_pins(config.repo_id)
+    place = stored.place
+    address, owner = _trusted(account, pins, _signed(stored, root), doing=doing)
+    if place.url != address.url:
+        raise DamagedError(
+            f"{doing}: the repository names the vault {place.url}, not {address.url}; neither was "
+            "told anything",
+            hint="who stores the repository may have written that; check with your recovery sheet",
+        )
+    if owner not in (None, fingerprint(place.owner_pk)):
+        raise DamagedError(
+            f"{doing}: the vault slot was signed by {fingerprint(place.owner_pk)}, not by {owner}",
+            hint="who stores the repository may have written it; use --key-file",
+        )
+    certificate = account.certificate or pins.certificate
+    endpoint = Endpoint(address, account.token, certificate=certificate)
+    return Connection(config, stored, endpoint, pins)
+
+
+def recover(
+    connection: Connection,
+    password: Callable[[], Password],
+    *,
+    tell: Callable[[str], None],
+    remember: bool,
+    doing: str,
+) -> RootKey:
+    """The root key, by one guess. tell is told what it costs before password is asked for.
+
+    Raises WrongKeyError, CodeError, UnreachableError, DamagedError.
+    """
+    place = connection.stored.place
+    guessing: Guessing = begin_guess(connection.endpoint, place, connection.pins, doing=doing)
+    for line in before_guess(guessing.offer):
+        tell(line)
+    root, pins = guessing.guess(password(), remember=remember, doing=doing)
+    right = connection.config.belongs_to(root)
+    if not right or public_of(owner_key(root, place.vault_id)) != place.owner_pk:
+        raise DamagedError(f"{doing}: the vault holds the key of another repository")
+    _pinned(pins, connection.endpoint, place).write()
+    return root
+
+
+def register(
+    store: Store,
+    root: RootKey,
+    account: Account,
+    password: Password,
+    *,
+    doing: str,
+) -> tuple[bytes, VaultPlace]:
+    """Put root behind password at a vault, in place of what is there: the slot's id, and what it
+    says. Whatever interrupts it, the old password or the new one opens, never neither.
+
+    Raises UsageError, LimitError, CodeError, UnreachableError, DamagedError.
+    """
+    config = read_config(store, doing=doing)
+    slots = read_slots(store, config, doing=doing)
+    stored = stored_vault(slots, doing=doing)
+    if stored is None and slots.count >= SLOTS_MAX:
+        raise LimitError(
+            f"{doing}: there are {SLOTS_MAX} key slots already",
+            hint='"strongroom key remove" makes room',
+        )
+    pins = read_pins(config.repo_id)
+    address, _ = _trusted(account, pins, _signed(stored, root), doing=doing)
+    if stored is not None and stored.place.url != address.url:
+        raise UsageError(
+            f"{doing}: it has a vault already, {stored.place.url}",
+            hint='"strongroom key remove" of that slot makes room for another',
+        )
+    endpoint = Endpoint(address, account.token, certificate=account.certificate or pins.certificate)
+    enrolment = enrol(endpoint, root, password, doing=doing)
+    name = enrolment.name
+    record = (name.record_id, name.server_key)
+    place = VaultPlace(name.vault_id, enrolment.owner_pk, address.url, (record,))
+    owner = owner_key(root, name.vault_id)
+
+    def put(place: VaultPlace) -> bytes:
+        made = make_vault_slot(place, config.repo_id, owner, created=int(time.time()))
+        return put_slot(store, made, doing=doing).slot_id
+
+    if stored is None:
+        slot_id = put(place)
+        enrolment.confirm()
+    else:
+        both = put(replace(place, records=(stored.place.records[-1], record)))
+        _delete(store, stored.slot_ids)
+        enrolment.confirm()
+        slot_id = put(place)
+        _delete(store, (both,))
+    _pinned(replace(pins, wrong=()), endpoint, place).write()
+    return slot_id, place
+
+
+def revoke(connection: Connection, root: RootKey) -> None:
+    """Have the vault destroy what the repository's slot names. Raises CodeError, …"""
+    records = {record_id for record_id, _ in connection.stored.place.records}
+    try:
+        destroy(connection.endpoint, root, records)
+    except CodeError as error:
+        if error.code != Code.NO_RECORD:
+            raise
+    with suppress(FileNotFoundError):
+        connection.pins.path.unlink()
+
+
+def owners_log(connection: Connection, *, doing: str) -> list[tuple[LogEntry, str]]:
+    """The account's log, checked, each entry with the name of its event; this machine remembers
+    how far it was. Raises DamagedError, CodeError, UnreachableError."""
+    entries = read_chain(connection.endpoint, connection.pins, doing=doing)
+    if entries:
+        last = entries[-1]
+        pins = replace(connection.pins, log_seq=last.seq, log_head=last.hash.hex())
+        _pinned(pins, connection.endpoint, connection.stored.place).write()
+    return [(entry, _event(entry.event)) for entry in entries]
+
+
+def stored_vault(slots: SlotList, *, doing: str) -> Stored | None:
+    """What the vault slots say; several are what a change of password leaves that was cut short.
+
+    Raises DamagedError where they contradict each other.
+    """
+    found = [
+        (slot.slot_id, read_vault_slot(slot, doing=doing))
+        for slot in slots.good
+        if slot.kind == SLOT_VAULT
+    ]
+    if not found:
+        return None
+    first = found[0][1]
+    records: dict[tuple[bytes, bytes], None] = {}
+    for _, place in found:
+        if (place.url, place.owner_pk, place.vault_id) != (
+            first.url,
+            first.owner_pk,
+            first.vault_id,
+        ):
+            raise DamagedError(f"{doing}: its vault slots contradict each other")
+        records.update(dict.fromkeys(place.records))
+    return Stored(replace(first, records=tuple(records)), tuple(slot_id for slot_id, _ in found))
+
+
+def check_alone(store: Store, config: Config, *, doing: str) -> None:
+    """Raise UsageError where a password slot would void what the vault is there for."""
+    slots = read_slots(store, config, doing=doing)
+    if any(slot.kind == SLOT_PASSWORD for slot in slots.good):
+        raise UsageError(
+            f"{doing}: beside a password slot the vault's limit on guesses is worth nothing: who "
+            "stores the repository can guess that password offline, as often as they like",
+            hint='remove it ("strongroom key remove", with --key-file and --force if it is the '
+            "last), or pass --force to have both",
+        )
+
+
+def _signed(stored: Stored | None, root: RootKey | None) -> str | None:
+    """The address in a slot that the owner of root signed."""
+    if stored is None or root is None:
+        return None
+    place = stored.place
+    return place.url if public_of(owner_key(root, place.vault_id)) == place.owner_pk else None
+
+
+def _trusted(
+    account: Account, pins: Pins, signed: str | None, *, doing: str
+) -> tuple[Address, str | None]:
+    """Where the token may go, and the fingerprint of the owner if it is known."""
+    pinned = fingerprint(bytes.fromhex(pins.owner_pk)) if pins.owner_pk else None
+    if account.url is not None:
+        address, given = parse_address(account.url)
+        same = address.url == pins.url
+        return address, given or (pinned if same else None)
+    if signed is not None:
+        return parse_address(signed)[0], None
+    if not pins.url:
+        raise UsageError(
+            f"{doing}: this machine knows no vault of this repository",
+            hint="pass its address: --vault URL, as it stands on your recovery sheet",
+        )
+    return parse_address(pins.url)[0], pinned
+
+
+def _pinned(pins: Pins, endpoint: Endpoint, place: VaultPlace) -> Pins:
+    return replace(
+        pins,
+        url=place.url,
+        owner_pk=place.owner_pk.hex(),
+        certificate=endpoint.certificate,
+    )
+
+
+def _delete(store: Store, slot_ids: tuple[bytes, ...]) -> None:
+    for slot_id in slot_ids:
+        with suppress(ObjectMissingError):
+            store.delete(slot_name(slot_id))
+
+
+def _event(number: int) -> str:
+    try:
+        return Event(number).name.lower()
+    except ValueError:
+        return f"event {number}"

@@ -1,0 +1,82 @@
+"""Machines of one person, each with a memory of its own, and a repository they share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cli.repositories import make_repository
+from program import Program, Run, Word
+from strongroom import RootKey
+from strongroom.stores.local import LocalStore
+from vault.service import Service
+
+PASSWORD = "granite otter velvet lantern"
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The program on a machine of that name."""
+
+    program: Program
+    name: str = "first"
+
+    def __call__(self, *words: Word, code: int = 0) -> Run:
+        state = self.program.folder / f"state of {self.name}"
+        cache = self.program.folder / f"cache of {self.name}"
+        known = self.program.with_env(XDG_STATE_HOME=str(state), XDG_CACHE_HOME=str(cache))
+        return known(*words, code=code)
+
+    def another(self, name: str) -> Machine:
+        return Machine(self.program, name)
+
+    @property
+    def pins(self) -> list[Path]:
+        state = self.program.folder / f"state of {self.name}"
+        return list(state.glob("strongroom/vault/*.json"))
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A repository for my.key whose key is at a vault behind PASSWORD."""
+
+    machine: Machine
+    store: LocalStore
+    service: Service
+    token_file: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.machine.program.folder
+
+    @property
+    def ask(self) -> tuple[Word, ...]:
+        """Options that make a guess with what is in the file pw."""
+        return (*self.account, "--vault-password-file", "pw")
+
+    @property
+    def account(self) -> tuple[Word, ...]:
+        return ("-r", "repo", "--token-file", self.token_file)
+
+    def password(self, text: str) -> None:
+        (self.folder / "pw").write_text(text + "\n")
+
+    def slots(self) -> list[str]:
+        return sorted(self.store.list("keys/"))
+
+
+def make_home(
+    program: Program, key: RootKey, service: Service, account: str, *passwords: str
+) -> Home:
+    """Not yet registered."""
+    token = service.account(account)
+    store = make_repository(program.folder / "repo", key, *passwords)
+    home = Home(Machine(program), store, service, token)
+    home.password(PASSWORD)
+    return home
+
+
+def registered(home: Home) -> Home:
+    words = ("key", "add-vault", home.service.url, *home.account, "--key-file", "my.key")
+    home.machine(*words, "--vault-password-file", "pw")
+    return home
