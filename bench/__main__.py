@@ -1,7 +1,8 @@
-"""python -m bench all | kernels | memory | stream | repository | sizes | moments | limits | plot
+"""python -m bench all | kernels | memory | stream | repository | compare | sizes | moments
+  | limits | plot
 
-`all` runs every piece, each in a process of its own, keeps their JSON lines, prints what was
-reached and draws the plot: about half an hour. Run it while nothing else runs.
+`all` runs what measures Strongroom, each piece in a process of its own, keeps the JSON lines,
+prints what was reached and draws the plot: about half an hour. Run it while nothing else runs.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from pathlib import Path
 
 from bench.processes import BUILD, ROOT, say
 
-PIECES = ("kernels", "memory", "stream", "repository", "sizes", "moments", "limits", "plot")
+PIECES = (
+    *("kernels", "memory", "stream", "repository", "compare"),
+    *("sizes", "moments", "limits", "plot"),
+)
 
 
 def main(arguments: Sequence[str]) -> int:

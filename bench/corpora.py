@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 MIB = 1 << 20
 STEP_LEN = MIB
-TEXT_STEPS = 16
+WORDS = 20_000
 
 
 def media(length: int, seed: int = 1) -> Iterator[bytes]:
@@ -20,19 +24,21 @@ def media(length: int, seed: int = 1) -> Iterator[bytes]:
 
 
 def text(length: int, seed: int = 1) -> Iterator[bytes]:
-    """Words with the frequencies of a language (Zipf), which zstd shrinks to about a third.
+    """Words with the frequencies of a language (Zipf), which zstd shrinks to about a third."""
+    generator = np.random.Generator(np.random.PCG64(seed))
+    words, up_to = _vocabulary()
+    for at in range(0, length, STEP_LEN):
+        chosen = np.searchsorted(up_to, generator.random(STEP_LEN // 4))
+        step = b" ".join([words[each] for each in chosen.tolist()])
+        yield step[: min(STEP_LEN, length - at)]
 
-    After 16 MiB it begins again, far beyond the window of whatever compresses chunks of 1 MiB.
-    """
-    generator = random.Random(seed)
-    words = [hashlib.sha256(b"%d" % i).hexdigest()[: 2 + i % 9].encode() for i in range(20_000)]
-    weights = [1 / (rank + 1) for rank in range(len(words))]
-    drawn: list[bytes] = []
-    for number, at in enumerate(range(0, length, STEP_LEN)):
-        if number < TEXT_STEPS:
-            chosen = generator.choices(words, weights, k=STEP_LEN // 4)
-            drawn.append(b" ".join(chosen)[:STEP_LEN])
-        yield drawn[number % TEXT_STEPS][: length - at]
+
+@cache
+def _vocabulary() -> tuple[list[bytes], NDArray[np.float64]]:
+    """Words, and up to which of equally likely numbers below one each is meant."""
+    words = [hashlib.sha256(b"%d" % i).hexdigest()[: 2 + i % 9].encode() for i in range(WORDS)]
+    weights = 1 / np.arange(1, WORDS + 1)
+    return words, np.cumsum(weights)[:-1] / np.sum(weights)
 
 
 CORPORA = {"media": media, "text": text}

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 PATIENCE = float(os.environ.get("BENCH_PATIENCE", "20"))
 """Seconds to wait for quiet before measuring in the noise; 0 neither waits nor tries again."""
+PATIENCE_ALL = 30 * PATIENCE
+"""Seconds lost to others after which there is neither waiting nor trying again."""
 TRIES = 3 if PATIENCE > 0 else 1
 SHARE_MAX = 0.05
 """Of all processors, that others may take while something is measured."""
@@ -25,26 +27,33 @@ SAMPLE = 0.25
 
 worst = 0.0
 """The largest share that others took of what this process measured."""
+_spent = 0.0
 
 
 def undisturbed(work: Callable[[], T], before: Callable[[], None] = lambda: None) -> T:
-    """What work returns, run when the processors are idle, and again if others took more than a
-    twentieth of them meanwhile. After some tries the least disturbed one counts.
-    before prepares each try, untimed."""
-    global worst  # noqa: PLW0603
-    shares: list[float] = []
-    results: list[T] = []
-    for _ in range(TRIES):
+    """What work returns; see least_disturbed."""
+    return least_disturbed(work, before)[1]
+
+
+def least_disturbed(
+    work: Callable[[], T], before: Callable[[], None] = lambda: None
+) -> tuple[float, T]:
+    """The share that others took of the processors, and what work returns, run when they are idle,
+    and again if others took more than a twentieth meanwhile. After some tries the least disturbed
+    one counts. before prepares each try, untimed."""
+    global worst, _spent  # noqa: PLW0603
+    tries: list[tuple[float, T]] = []
+    for _ in range(TRIES if _spent < PATIENCE_ALL else 1):
+        begun = time.monotonic()
         _wait_for_quiet()
         before()
-        share, result = _watched(work)
-        shares.append(share)
-        results.append(result)
-        if share <= SHARE_MAX:
+        tries.append(_watched(work))
+        if tries[-1][0] <= SHARE_MAX:
             break
-    least = min(shares)
-    worst = max(worst, least)
-    return results[shares.index(least)]
+        _spent += time.monotonic() - begun
+    least = min(tries, key=lambda each: each[0])
+    worst = max(worst, least[0])
+    return least
 
 
 def _watched(work: Callable[[], T]) -> tuple[float, T]:
@@ -56,7 +65,7 @@ def _watched(work: Callable[[], T]) -> tuple[float, T]:
 
 
 def _wait_for_quiet() -> None:
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + (PATIENCE if _spent < PATIENCE_ALL else 0)
     while time.monotonic() < end:
         before = _busy()
         time.sleep(SAMPLE)

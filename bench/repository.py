@@ -1,4 +1,4 @@
-"""python -m bench repository: a library backed up, restored and verified, beside cp -r and others.
+"""python -m bench repository: a library backed up, restored and verified, beside cp -r.
 
 Whole processes, interleaved; outputs are fresh on memory that was just in use. Keys come from a
 file: stretching a password takes the same time whatever is backed up. Prints a table on stderr and
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import filecmp
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -19,14 +18,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.corpora import CORPORA, MIB, write_zeros
+from bench.corpora import MIB, write_zeros
+from bench.libraries import write_library
 from bench.processes import Case, Run, interleave, put, ratio, say, spread, summary
 from strongroom import RootKey
-
-SMALL_LEN = 8192
-SMALL_A_FOLDER = 500
-MEDIA_LENGTHS = (1 << 16, 8 << 20)
-"""Bytes of the shortest and the longest media file."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -37,40 +32,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--files", type=int, default=50_000, help="small ones")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--dir", type=Path, help="where to work; a tmpfs leaves the disk out")
-    parser.add_argument("--peers", action="store_true", help="restic and borg too")
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder:
         work = Workplace(Path(folder))
         length, count = write_library(work.source, asked.corpus, asked.mib * MIB, asked.files)
-        cases = work.cases(length)
-        if asked.peers:
-            cases += work.peers(length)
-        runs = interleave(cases, asked.rounds)
+        runs = interleave(work.cases(length), asked.rounds)
         work.check()
     _report(runs, asked.corpus, length, count)
     return 0
-
-
-def write_library(folder: Path, corpus: str, length: int, files: int) -> tuple[int, int]:
-    """Fill a folder; (bytes, files)."""
-    if corpus == "small":
-        noise = random.Random(1)
-        for number in range(files):
-            place = folder / f"{number // SMALL_A_FOLDER:04}"
-            place.mkdir(parents=True, exist_ok=True)
-            (place / f"{number:06}").write_bytes(noise.randbytes(SMALL_LEN))
-        return files * SMALL_LEN, files
-    sizes: list[int] = []
-    draw = random.Random(2)
-    while sum(sizes) < length:
-        sizes.append(int(draw.uniform(*MEDIA_LENGTHS)))
-    content = b"".join(CORPORA[corpus](MIB * 8, seed=3)) if corpus == "text" else b""
-    for number, size in enumerate(sizes):
-        place = folder / f"album-{number // 40}"
-        place.mkdir(parents=True, exist_ok=True)
-        data = content[:size] + bytes([number % 251]) if content else draw.randbytes(size)
-        (place / f"{number:04}.bin").write_bytes(data)
-    return sum(path.stat().st_size for path in folder.glob("*/*")), len(sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,63 +71,6 @@ class Workplace:
             Case("scrub", [strongroom, "scrub", "-q", "-r", repo], self._before(0, [])),
             Case("verify --data", [strongroom, "verify", *where, "--data"], self._before(0, [])),
             Case("restore", restore, self._before(length, [out])),
-        ]
-
-    def peers(self, length: int) -> list[Case]:
-        """restic and borg, as far as they are on PATH, without compression."""
-        cases: list[Case] = []
-        secret = self.folder / "secret"
-        secret.write_text("correct horse battery staple")
-        for program, make in (("restic", self._restic), ("borg", self._borg)):
-            if shutil.which(program) is None:
-                say(f"left out: {program} is not on PATH")
-            else:
-                cases += make(length, secret)
-        return cases
-
-    def _restic(self, length: int, secret: Path) -> list[Case]:
-        repo, out = self.folder / "restic", self.folder / "out"
-        restic: list[str | Path] = [
-            "restic",
-            "--no-cache",
-            "-q",
-            "-r",
-            str(repo),
-            "-p",
-            str(secret),
-        ]
-        init = [*restic, "init", "--repository-version", "2"]
-        fresh = self._before(length, [repo, out], lambda: _quietly(init))
-        return [
-            Case("restic backup", [*restic, "--compression", "off", "backup", self.source], fresh),
-            Case("restic check", [*restic, "check", "--read-data"], self._before(0, [])),
-            Case(
-                "restic restore",
-                [*restic, "restore", "latest", "--target", out],
-                self._before(length, [out]),
-            ),
-        ]
-
-    def _borg(self, length: int, secret: Path) -> list[Case]:
-        repo, out = self.folder / "borg", self.folder / "out"
-        borg: list[str | Path] = [
-            "env",
-            f"BORG_PASSCOMMAND=cat {secret}",
-            f"BORG_BASE_DIR={self.folder}",
-            "borg",
-        ]
-        init = [*borg, "init", "-e", "repokey-blake2", str(repo)]
-        fresh = self._before(length, [repo, out], lambda: _quietly(init))
-        create = [*borg, "create", "-C", "none", f"{repo}::a", self.source]
-        extract: list[str | Path] = ["sh", "-c", 'mkdir "$0" && cd "$0" && exec "$@"', out]
-        return [
-            Case("borg create", create, fresh),
-            Case("borg check", [*borg, "check", "--verify-data", str(repo)], self._before(0, [])),
-            Case(
-                "borg extract",
-                [*extract, *borg, "extract", f"{repo}::a"],
-                self._before(length, [out]),
-            ),
         ]
 
     def _before(

@@ -1,4 +1,4 @@
-"""python3 -m dev setup | test | lint | bench | clean: what the Makefile calls."""
+"""python3 -m dev setup | test | lint | bench | bench-compare | clean: what the Makefile calls."""
 
 import sys
 
@@ -13,6 +13,7 @@ VERBS = {
     "test": checks.test,
     "lint": checks.lint,
     "bench": bench.main,
+    "bench-compare": bench.compare,
     "clean": clean.main,
 }
 

@@ -76,10 +76,12 @@ class Apt:
     """apt-get with all its state in `folder`; without `sources`, the system's sources."""
 
     def __init__(self, folder: Path, *, sources: str | None = None) -> None:
+        self._folder = folder
         self._downloads = folder / "downloads"
         for each in (folder / "lists/partial", folder / "cache/archives/partial", self._downloads):
             each.mkdir(parents=True)
-        _give_to_sandbox(self._downloads)
+        for each in (self._downloads, folder / "cache/archives/partial"):
+            _give_to_sandbox(each)
         options = dict(OPTIONS)
         options["Dir::State::Lists"] = str(folder / "lists")
         options["Dir::Cache"] = str(folder / "cache")
@@ -97,6 +99,18 @@ class Apt:
         """The .deb of `package`, verified by apt. Raises DepsError when there is none."""
         self._run("download", package)
         return max(self._downloads.glob(f"{package}_*.deb"))
+
+    def closure(self, package: str) -> list[Path]:
+        """The .debs of `package` and of all it needs, the C library too: as if none were installed.
+        Raises DepsError when that cannot be had."""
+        nothing = self._folder / "status"
+        nothing.touch()
+        archives = self._folder / "cache/archives"
+        for stale in archives.glob("*.deb"):
+            stale.unlink()
+        options = [f"-oDir::State::Status={nothing}", "--no-install-recommends", "--yes"]
+        self._run(*options, "--download-only", "install", package)
+        return sorted(archives.glob("*.deb"))
 
     def source(self, package: str) -> list[Path]:
         """The files of source package `package`, verified by apt and not unpacked."""

@@ -15,6 +15,7 @@ import pytest
 
 from bench import limits, memory, quiet
 from bench.corpora import CORPORA, MIB
+from bench.libraries import write_library
 from bench.native import Kernels
 from bench.processes import Case, interleave, machine
 from program import Program
@@ -122,6 +123,22 @@ def test_peak_memory_is_that_of_the_command(monkeypatch: pytest.MonkeyPatch) -> 
     ballast[::4096] = b"x" * (len(ballast) // 4096)
     (run,) = interleave([Case("true", ["true"], lambda: None)], 1)["true"]
     assert run.peak_kib < 40 * 1024
+
+
+def test_peak_memory_is_that_of_all_processes_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "PATIENCE", 0)
+    ballast = f"import time; b = bytearray(b'x') * {40 * MIB}; time.sleep(0.3)"
+    both = f'"{sys.executable}" -c "{ballast}" & "{sys.executable}" -c "{ballast}"; wait'
+    (run,) = interleave([Case("two", ["sh", "-c", both], lambda: None)], 1)["two"]
+    assert run.peak_kib > 80 * 1024
+
+
+def test_no_two_files_of_a_library_are_alike(tmp_path: Path) -> None:
+    for corpus in ("media", "text", "small"):
+        length, count = write_library(tmp_path / corpus, corpus, 20 * MIB, 40)
+        files = [path.read_bytes() for path in (tmp_path / corpus).glob("*/*")]
+        assert len(files) == len({content[:4096] for content in files}) == count
+        assert sum(map(len, files)) == length
 
 
 def test_the_program_measures_every_stage(program: Program) -> None:
