@@ -17,13 +17,23 @@ HERE = Path(__file__).parent
 PROGRAMS = sorted(path.stem for path in HERE.glob("test_*.c"))
 FLAVOURS = {"strict": (*STRICT, "-O2"), "sanitized": (*STRICT, *SANITIZED)}
 SHARED = [HERE / f"{name}.c" for name in ("support", "passes", "spool", "repository")]
+BESIDE = {
+    "test_data": ["laid"],
+    "test_data_sealed": ["laid"],
+    "test_fetch": ["fetching"],
+    "test_fetch_harm": ["fetching"],
+    "test_session_ends": ["stage"],
+    "test_session_files": ["stage"],
+}
 LINK = {
     "test_identical": ["-Wl,--wrap=random_hedged"],
     "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
-    "test_session": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],
+    "test_session_ends": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],
+    "test_session_files": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],
 }
 RACED = ["test_threads", "test_faults", "test_job"]
-RACED += ["test_index", "test_session", "test_fetch", "test_verify"]
+RACED += ["test_index", "test_session_ends", "test_session_files"]
+RACED += ["test_fetch", "test_fetch_harm", "test_verify"]
 SECONDS = 300  # a hang, not a measure of speed
 
 # ThreadSanitizer, and a ledger that ends the program when a nonce comes twice.
@@ -59,11 +69,15 @@ BAD = {
 }
 
 
+def sources(name: str) -> list[Path]:
+    """A program, and what it shares with others."""
+    return [*(HERE / f"{each}.c" for each in (name, *BESIDE.get(name, []))), *SHARED]
+
+
 @pytest.mark.parametrize("compiler", GROUPS)
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_program_holds(compiler: Compiler, name: str) -> None:
-    sources = [HERE / f"{name}.c", *SHARED]
-    program = compiler.program(name, sources, link=LINK.get(name, []))
+    program = compiler.program(name, sources(name), link=LINK.get(name, []))
     done = toolchain.run(program, HERE.parent / "vectors", seconds=SECONDS)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("facts hold\n")
@@ -72,7 +86,7 @@ def test_program_holds(compiler: Compiler, name: str) -> None:
 @pytest.mark.xdist_group("c-threads")
 @pytest.mark.parametrize("name", RACED)
 def test_threads_do_not_race_and_repeat_no_nonce(name: str) -> None:
-    program = WATCHED.program(name, [HERE / f"{name}.c", *SHARED], link=LINK.get(name, []))
+    program = WATCHED.program(name, sources(name), link=LINK.get(name, []))
     done = toolchain.run(program, seconds=SECONDS)
     assert done.returncode == 0, done.stderr[-8000:]
     assert done.stdout.endswith("facts hold\n")
@@ -90,7 +104,7 @@ def test_a_race_is_noticed(tmp_path: Path) -> None:
 
 def test_a_repeated_nonce_is_noticed() -> None:
     flags = (*STRICT, "-O2", "-DSRM_NONCE_LEDGER", "-DSRM_MUTATE_NONCE")
-    program = Compiler("gcc", flags).program("test_segment", [HERE / "test_segment.c", *SHARED])
+    program = Compiler("gcc", flags).program("test_segment", sources("test_segment"))
     done = toolchain.run(program, seconds=SECONDS)
     assert done.returncode == -signal.SIGABRT
     assert "a nonce was used twice" in done.stderr
