@@ -11,7 +11,7 @@ from bench.corpora import MIB
 BASE = "strongroom"
 ROUNDS_MIN, BYTES_MIN, DISTURBED_MAX = 5, 32 * MIB, 0.1
 """Fewer rounds, less data or more of the processors taken by others make figures provisional."""
-COLUMNS = (*OPERATIONS.values(), "CPU s, backup", "restore", "peak MiB", "stored MiB")
+COLUMNS = (*OPERATIONS.values(), "CPU s: backup", "CPU s: restore", "peak MiB", "stored MiB")
 
 
 def markdown(results: Results) -> str:
@@ -50,7 +50,7 @@ def _about(comparisons: list[Comparison]) -> str:
     kib = int(str(line["memory"]).split()[0])
     words = (
         f"{line['date']}: {line['cpu']}, {line['cores']} cores, {kib / MIB:.0f} GiB,"
-        f" {line['place']}, Linux {line['kernel']}; medians of {rounds} interleaved rounds. In"
+        f" {line['place']}; medians of {rounds} interleaved rounds. In"
         f" brackets the time as a multiple of {BASE}'s in the same round; bold is faster. Other"
         f" programs took at most {disturbed:.0%} of the processors."
     )
