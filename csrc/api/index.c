@@ -1,5 +1,6 @@
-#include "index/table.h"
+#include "index/marks.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 srm_status srm_index_new(srm_index **out) {
@@ -65,6 +66,40 @@ srm_status srm_index_find_all(
 
 uint64_t srm_index_count(const srm_index *x) {
     return x == NULL ? 0 : index_count(x);
+}
+
+uint64_t srm_index_mark_count(const srm_index *x) {
+    return x == NULL ? 0 : index_mark_count(x);
+}
+
+static bool marks_fit(
+    const srm_index *x, const uint8_t *ids, uint64_t count, const uint8_t *marks, uint64_t len) {
+    return x != NULL && marks != NULL && len == (index_mark_count(x) + 7) / 8 &&
+           (count == 0 || ids != NULL);
+}
+
+srm_status srm_index_mark(const srm_index *x, const uint8_t *ids, uint64_t count, uint8_t *marks,
+    uint64_t marks_len, uint8_t *found) {
+    if (!marks_fit(x, ids, count, marks, marks_len) || (count > 0 && found == NULL))
+        return SRM_EINVAL;
+    index_mark(x, ids, count, marks, found);
+    return SRM_OK;
+}
+
+srm_status srm_index_marked(const srm_index *x, const uint8_t *ids, uint64_t count,
+    const uint8_t *marks, uint64_t marks_len, uint8_t *out) {
+    if (!marks_fit(x, ids, count, marks, marks_len) || (count > 0 && out == NULL))
+        return SRM_EINVAL;
+    index_marked(x, ids, count, marks, out);
+    return SRM_OK;
+}
+
+srm_status srm_index_tally(const srm_index *x, const uint8_t *marks, uint64_t marks_len,
+    uint64_t *lens, uint32_t len_count) {
+    if (!marks_fit(x, NULL, 0, marks, marks_len) || (len_count > 0 && lens == NULL))
+        return SRM_EINVAL;
+    index_tally(x, marks, lens, len_count);
+    return SRM_OK;
 }
 
 srm_status srm_index_save(const srm_index *x, int fd, const uint8_t note[64], int32_t fresh_only) {

@@ -1,9 +1,11 @@
 #include "pipeline/segments.h"
+#include "pipeline/directory.h"
 #include "pipeline/fetch.h"
 #include "pipeline/load.h"
 #include "pipeline/verify.h"
 
 #include <limits.h>
+#include <string.h>
 
 srm_status srm_segments_new(const uint8_t repo_id[32], const uint8_t wrap_key[32],
     const uint8_t chunk_key[32], int folder_fd, srm_segments **out) {
@@ -56,4 +58,15 @@ srm_status srm_verify_start(srm_segments *g, const uint8_t *ids, const uint8_t *
         !list_is_sound(statuses, count))
         return SRM_EINVAL;
     return verify_start(g, ids, roots, count, statuses, threads, out);
+}
+
+srm_status srm_segment_directory(srm_segments *g, const uint8_t id[16], srm_chunk_entry *out,
+    uint64_t cap, uint64_t *count, srm_failure *failure) {
+    if (count == NULL || failure == NULL)
+        return SRM_EINVAL;
+    *count = 0;
+    memset(failure, 0, sizeof *failure);
+    if (g == NULL || id == NULL || (out == NULL && cap > 0))
+        return SRM_EINVAL;
+    return directory_read(g, id, out, cap, count, failure);
 }

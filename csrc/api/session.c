@@ -59,6 +59,24 @@ srm_status srm_session_flush_start(srm_session *s, srm_job **out) {
     return close_start(s, false, out);
 }
 
+static bool ends_are_sound(const uint64_t *ends, uint64_t count) {
+    uint64_t before = 0;
+    for (uint64_t i = 0; i < count; before = ends[i], i++)
+        if (ends[i] <= before || ends[i] - before > SRM_CHUNK_LEN)
+            return false;
+    return true;
+}
+
+srm_status srm_session_chunks_start(
+    srm_session *s, const uint8_t *mem, const uint64_t *ends, uint64_t count, srm_job **out) {
+    if (out == NULL)
+        return SRM_EINVAL;
+    *out = NULL;
+    if (s == NULL || (count > 0 && (mem == NULL || ends == NULL)) || !ends_are_sound(ends, count))
+        return SRM_EINVAL;
+    return session_chunks(s, mem, ends, count, out);
+}
+
 srm_status srm_session_finish_start(srm_session *s, srm_job **out) {
     return close_start(s, true, out);
 }

@@ -69,7 +69,8 @@ typedef enum srm_place {
 
 #define SRM_PROOF_LEN_MAX 848
 #define SRM_THREADS_MAX 1024
-#define SRM_LEVEL_MAX 22 /* zstd's highest; level 0 stores everything raw */
+#define SRM_SEGMENT_CHUNKS_MAX 21841 /* of a data segment */
+#define SRM_LEVEL_MAX 22             /* zstd's highest; level 0 stores everything raw */
 
 /* ---- What this build is ------------------------------------------------------------------ */
 
@@ -316,6 +317,21 @@ SRM_MUST_USE srm_status srm_index_find_all(
 /* Chunks, at least as many as can be found: tables may overlap. */
 uint64_t srm_index_count(const srm_index *x);
 
+/* Which chunks are needed: marks are a bit for each place of the tables, in (srm_index_mark_count
+ * + 7) / 8 bytes that the caller zeroed. Chunks that came since the tables were added have none, so
+ * the index is to be saved and opened anew before. One thread at a time. */
+uint64_t srm_index_mark_count(const srm_index *x);
+/* Mark count ids of 32 bytes each: found gets a 1, or a 0 where a chunk is not known. */
+SRM_MUST_USE srm_status srm_index_mark(const srm_index *x, const uint8_t *ids, uint64_t count,
+    uint8_t *marks, uint64_t marks_len, uint8_t *found);
+/* out gets a 1 for each of the ids that is marked, and a 0 for others. */
+SRM_MUST_USE srm_status srm_index_marked(const srm_index *x, const uint8_t *ids, uint64_t count,
+    const uint8_t *marks, uint64_t marks_len, uint8_t *out);
+/* To lens[number], for the first len_count segments, are added the stored bytes, heads of records
+ * included, of the chunks marked that are found there. */
+SRM_MUST_USE srm_status srm_index_tally(const srm_index *x, const uint8_t *marks,
+    uint64_t marks_len, uint64_t *lens, uint32_t len_count);
+
 /* Write a table file to fd, an empty regular file: all that can be found, or (fresh_only) what
  * changed since the tables were added, to be read after them. note: 64 bytes of the caller's.
  * Bytes are not synced. Memory: 1/64 of the file. */
@@ -387,6 +403,11 @@ SRM_MUST_USE srm_status srm_session_begin(
  * the job is freed. What is read counts as the job's bytes_in, what is stored as its bytes_out. */
 SRM_MUST_USE srm_status srm_session_files_start(srm_session *session, int32_t dir_fd,
     const char *paths, size_t paths_len, uint64_t count, srm_file_result *results, srm_job **out);
+
+/* Take in count chunks that lie in mem one behind the other, chunk i up to ends[i]. srm_job_ids
+ * gives their ids. mem and ends must live until the job is freed. */
+SRM_MUST_USE srm_status srm_session_chunks_start(
+    srm_session *session, const uint8_t *mem, const uint64_t *ends, uint64_t count, srm_job **out);
 
 /* Take in all of one source. A source that cannot be read fails the job. Of *result only status,
  * size, ids and new_len are set. */
@@ -469,6 +490,19 @@ SRM_MUST_USE srm_status srm_fetch_start(srm_segments *segments, srm_index *index
 SRM_MUST_USE srm_status srm_verify_start(srm_segments *segments, const uint8_t *ids,
     const uint8_t *roots, uint64_t count, srm_segment_status *statuses, uint32_t threads,
     srm_job **out);
+
+/* A chunk as the directory of a segment lists it. */
+typedef struct srm_chunk_entry {
+    uint8_t id[32];
+    uint32_t raw_len;    /* bytes */
+    uint32_t stored_len; /* bytes */
+} srm_chunk_entry;
+
+/* What a segment holds, by its directory, in the order of storing: *count entries in out, which has
+ * room for cap; a segment has at most SRM_SEGMENT_CHUNKS_MAX. Otherwise *failure says why not. Any
+ * thread. */
+SRM_MUST_USE srm_status srm_segment_directory(srm_segments *segments, const uint8_t id[16],
+    srm_chunk_entry *out, uint64_t cap, uint64_t *count, srm_failure *failure);
 
 /* ---- Merkle trees (RFC 6962) ------------------------------------------------------------- */
 

@@ -20,6 +20,8 @@ void session_free(session *s);
 /* The jobs. As the public functions that are named alike. */
 SRM_MUST_USE srm_status session_files(session *s, int dir_fd, const char *paths, uint64_t count,
     srm_file_result *results, srm_job **out);
+SRM_MUST_USE srm_status session_chunks(
+    session *s, const uint8_t *memory, const uint64_t *ends, uint64_t count, srm_job **out);
 SRM_MUST_USE srm_status session_stream(
     session *s, srm_source source, srm_file_result *result, srm_job **out);
 SRM_MUST_USE srm_status session_close(session *s, bool last, srm_job **out);

@@ -9,7 +9,7 @@ import pytest
 
 from repository.support import ROOT
 from strongroom import ConflictError, SourceError, UsageError
-from strongroom.ops.forget import TagChange
+from strongroom.ops.forget import TagChange, change
 from strongroom.ops.repository import Repository
 from strongroom.ops.retention import Policy
 from strongroom.repository.log import OvertakenError
@@ -78,15 +78,15 @@ def test_what_was_to_be_kept_and_is_forgotten_meanwhile_is_judged_again(
 ) -> None:
     """Another forgets the newest just before: then the one before it is kept."""
     before = ids(repository)
-    real = repository._opened.change
+    real = repository._opened.append
 
-    def meanwhile(**words: object) -> object:
-        repository._opened.change = real
+    def meanwhile(*words: object) -> object:
+        repository._opened.append = real
         with another(repository) as other:
             other.upkeep.forget([before[3]])
-        return real(**words)
+        return real(*words)
 
-    repository._opened.change = meanwhile
+    repository._opened.append = meanwhile
     repository.upkeep.forget(policy=Policy(last=1))
     assert ids(repository) == [before[2]]
 
@@ -95,7 +95,7 @@ def test_two_who_forget_the_same_agree(repository: Repository) -> None:
     before = ids(repository)
     with another(repository) as other:
         other.upkeep.forget([before[0]])
-        entry = repository._opened.change(forget=[bytes.fromhex(before[0])])
+        entry = change(repository._opened, forget=[bytes.fromhex(before[0])])
         assert entry.seq == 6
         assert ids(other) == ids(repository) == before[1:]
 
@@ -114,14 +114,14 @@ def test_tags_change_and_ids_stay(repository: Repository) -> None:
 
 
 def test_a_snapshot_forgotten_meanwhile_is_not_tagged(repository: Repository) -> None:
-    real = repository._opened.change
+    real = repository._opened.append
 
-    def meanwhile(**words: object) -> object:
+    def meanwhile(*words: object) -> object:
         with another(repository) as other:
             other.upkeep.forget(["latest"])
-        return real(**words)
+        return real(*words)
 
-    repository._opened.change = meanwhile
+    repository._opened.append = meanwhile
     with pytest.raises(OvertakenError) as caught:
         repository.upkeep.tag(["latest"], TagChange(add=("a",)))
     assert isinstance(caught.value, ConflictError)

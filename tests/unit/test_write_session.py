@@ -228,3 +228,29 @@ def test_progress_counts_what_is_read_and_stored(session: WriteSession) -> None:
 def test_keys_are_not_shown() -> None:
     assert "kkkk" not in repr(OPTIONS)
     assert "cccc" not in repr(OPTIONS)
+
+
+# --- Chunks in memory ---
+
+
+def test_chunks_in_memory_are_stored_one_by_one(session: WriteSession, index: ChunkIndex) -> None:
+    chunks = [b"x", os.urandom(CHUNK_LEN), b"y" * 5000, *[bytes([n]) * (n + 1) for n in range(250)]]
+    ends = np.cumsum([len(chunk) for chunk in chunks]).astype(np.uint64)
+    ids = session.chunks(b"".join(chunks), ends)
+    assert [row.tobytes() for row in ids] == [chunk_id(chunk) for chunk in chunks]
+    assert index.find(ids).all()
+    session.finish()
+    assert sum(info.chunks for info in session.take_segments()) == len(set(chunks))
+
+
+def test_no_chunks_are_no_segments(session: WriteSession) -> None:
+    assert session.chunks(b"", np.zeros(0, np.uint64)).shape == (0, 32)
+    session.finish()
+    assert session.take_segments() == []
+
+
+@pytest.mark.parametrize("ends", [[0], [3, 3], [3, 2], [7], [CHUNK_LEN + 1]])
+def test_ends_that_cannot_be_are_refused(session: WriteSession, ends: list[int]) -> None:
+    with pytest.raises((ValueError, StrongroomError)):
+        session.chunks(bytes(max(5, ends[-1] if ends[-1] > 7 else 0)), np.array(ends, np.uint64))
+    assert len(session.chunks(b"abc", np.array([3], np.uint64))) == 1, "it goes on"

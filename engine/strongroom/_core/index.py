@@ -109,11 +109,11 @@ class ChunkIndex:
 
     def segments(self) -> set[bytes]:
         """The segments whose chunks are known."""
-        return set(self._numbers())
+        return set(self.numbers())
 
     def drop_segments(self, ids: Iterable[bytes]) -> None:
         """Forget that these hold anything; chunks that are nowhere else are no longer found."""
-        numbers = self._numbers()
+        numbers = self.numbers()
         for segment in set(ids) & numbers.keys():
             lib.srm_index_drop_segment(self.handle, numbers[segment])
 
@@ -168,7 +168,8 @@ class ChunkIndex:
         finally:
             os.close(fd)
 
-    def _numbers(self) -> dict[bytes, int]:
+    def numbers(self) -> dict[bytes, int]:
+        """The number of each segment that was not dropped."""
         out = ffi.new("uint8_t[16]")
         found = {}
         for number in range(lib.srm_index_segment_count(self.handle)):

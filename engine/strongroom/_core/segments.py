@@ -60,6 +60,12 @@ SEGMENT_STATUS = np.dtype(
 """`srm_segment_status`: what is known of a segment after loading or verifying it."""
 
 
+CHUNK_ENTRY = np.dtype(
+    [("id", np.uint8, (CHUNK_ID_LEN,)), ("raw_len", np.uint32), ("stored_len", np.uint32)]
+)
+"""`srm_chunk_entry`: a chunk as a directory lists it."""
+
+
 def _free_segments(holder: Any) -> None:
     lib.srm_segments_free(holder[0])
     holder[0] = ffi.NULL
@@ -118,6 +124,23 @@ class Segments:
             (name, segment_error(row, name)) for name, row in zip(ids, statuses, strict=True)
         )
         return {name: error for name, error in failures if error is not None}
+
+    def directory(self, segment_id: bytes) -> NDArray[np.void]:
+        """What a segment holds: a CHUNK_ENTRY each. Raises DamagedError, SourceError."""
+        if len(segment_id) != ID_LEN:
+            raise ValueError(f"an id is not {ID_LEN} bytes long")
+        room = np.empty(lib.SRM_SEGMENT_CHUNKS_MAX, CHUNK_ENTRY)
+        count, failure = ffi.new("uint64_t *"), ffi.new("srm_failure *")
+        with ffi.from_buffer("srm_chunk_entry[]", room.data, require_writable=True) as out:
+            status = lib.srm_segment_directory(
+                self._open(), segment_id, out, len(room), count, failure
+            )
+        if status == lib.SRM_OK:
+            return room[: count[0]].copy()
+        error = _error_of(status, failure, doing=f"segment {segment_id.hex()}")
+        if status == lib.SRM_ENOTFOUND:
+            error = DamagedError(f"segment {segment_id.hex()}: missing")
+        raise error
 
     def fetch(
         self,
@@ -302,6 +325,10 @@ def _error(found: Any, *, frame: int, doing: str) -> StrongroomError:
             "frame": frame,
         },
     )
+    return _error_of(status, failure, doing=doing)
+
+
+def _error_of(status: int, failure: Any, *, doing: str) -> StrongroomError:
     error = failure_error(status, failure, doing=doing)
     if isinstance(error, StrongroomError):
         return error

@@ -23,6 +23,8 @@ from strongroom.errors import TargetError
 if TYPE_CHECKING:
     from typing import Self
 
+    from typing_extensions import Buffer
+
 CHUNK_ID_LEN = 32
 TAKEN_AT_ONCE = 64
 WORKING_FOLDER = -100  # AT_FDCWD of Linux
@@ -205,6 +207,25 @@ class WriteSession:
             watch,
         )
         return results[0], ids
+
+    def chunks(self, memory: Buffer, ends: NDArray[np.uint64], *, watch: Watch = UNWATCHED) -> Ids:
+        """Take in chunks that lie one behind the other in memory: chunk i ends at ends[i].
+
+        Returns their ids, (k, 32). Raises TargetError, CancelledError.
+        """
+        keep = ExitStack()
+        places = np.ascontiguousarray(ends, np.uint64)
+        from_ = keep.enter_context(ffi.from_buffer("uint8_t[]", memory))
+        if len(places) and int(places[-1]) > len(from_):
+            keep.close()
+            raise ValueError("a chunk ends behind the memory's end")
+        where = keep.enter_context(ffi.from_buffer("uint64_t[]", places))
+        return self._run(
+            "storing chunks again",
+            lambda out: lib.srm_session_chunks_start(self._open(), from_, where, len(places), out),
+            keep,
+            watch,
+        )
 
     def finish(self, *, watch: Watch = UNWATCHED) -> None:
         """Close all segments; nothing can be taken in after that."""

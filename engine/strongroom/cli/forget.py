@@ -11,7 +11,9 @@ import click
 from strongroom.cli.console import Console, printable
 from strongroom.cli.opening import open_repository, shown, snapshot_fields, time_words
 from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.prune import prune_and_report
 from strongroom.cli.secrets import SecretOptions
+from strongroom.ops.prune import PruneOptions
 from strongroom.ops.retention import Policy, Verdict, parse_duration
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore
@@ -57,6 +59,7 @@ def _with_policy(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--host", help="Look only at those of this host.")
 @click.option("--tag", metavar="T", help="Look only at those with this tag.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be forgotten.")
+@click.option("--prune", "and_prune", is_flag=True, help="Then prune, as the verb of that name.")
 @with_repository
 @with_secret
 @with_console
@@ -67,6 +70,7 @@ def command(
     host: str | None,
     tag: str | None,
     dry_run: bool,
+    and_prune: bool,
     store: LocalStore,
     secret: SecretOptions,
     console: Console,
@@ -80,6 +84,7 @@ def command(
     \b
     strongroom forget -r /mnt/backup 1f03
     strongroom forget -r /mnt/backup --keep-daily 7 --keep-weekly 5 --keep-monthly 12 --dry-run
+    strongroom forget -r /mnt/backup --keep-last 30 --prune
     """
 
     def is_looked_at(snapshot: Snapshot) -> bool:
@@ -91,6 +96,12 @@ def command(
         verdicts = repository.upkeep.forget(
             names, policy=policy or None, only=is_looked_at, dry_run=dry_run
         )
+        _report(verdicts, console, dry_run=dry_run)
+        if and_prune and not dry_run:
+            prune_and_report(repository, PruneOptions(), console)
+
+
+def _report(verdicts: list[Verdict], console: Console, *, dry_run: bool) -> None:
     for verdict in verdicts:
         console.say(printable(_line(verdict, dry_run=dry_run)))
         forgotten = not verdict.reasons

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import platform
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from strongroom.errors import UsageError
 from strongroom.ops.retention import Policy, Verdict, judge
+from strongroom.repository.entry import KIND_REMOVE, Draft, LogEntry
+from strongroom.repository.interval import keep_relied_on
 from strongroom.repository.log import OvertakenError
 from strongroom.repository.opened import OpenRepository
-from strongroom.repository.private import Retagged
+from strongroom.repository.private import NO_SESSION, Private, Retagged
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 
 ATTEMPTS: Final = 5
@@ -57,7 +61,7 @@ def forget(
         if dry_run or not gone:
             break
         try:
-            opened.change(forget=gone, needed=[v.snapshot.id for v in verdicts if v.reasons])
+            change(opened, forget=gone, needed=[v.snapshot.id for v in verdicts if v.reasons])
             break
         except OvertakenError:
             if not left:
@@ -65,17 +69,34 @@ def forget(
     return verdicts
 
 
-def retag(opened: OpenRepository, names: Collection[str], change: TagChange) -> list[Snapshot]:
+def change(
+    opened: OpenRepository,
+    *,
+    forget: Collection[bytes] = (),
+    retag: Sequence[Retagged] = (),
+    needed: Collection[bytes] = (),
+) -> LogEntry:
+    """Forget snapshots by their ids, or give them other tags.
+
+    Raises OvertakenError if others removed one of the segments `needed` since the log was read,
+    TargetError.
+    """
+    private = Private(time.time_ns(), platform.node(), NO_SESSION, retagged=tuple(retag))
+    draft = Draft(opened.log.head[0], (), private, KIND_REMOVE, tuple(forget))
+    return opened.append(draft, keep_relied_on(needed))
+
+
+def retag(opened: OpenRepository, names: Collection[str], tags: TagChange) -> list[Snapshot]:
     """Change the tags of these snapshots. As they are then, those that changed.
 
     Raises UsageError, SourceError, OvertakenError where one was forgotten meanwhile, TargetError.
     """
     opened.log.load()
     chosen = {s.id: s for s in (find_snapshot(opened.snapshots, name) for name in names)}
-    changes = [Retagged(s.id, change.applied(s.tags)) for s in chosen.values()]
+    changes = [Retagged(s.id, tags.applied(s.tags)) for s in chosen.values()]
     changes = [one for one in changes if one.tags != chosen[one.id].tags]
     if changes:
-        opened.change(retag=changes, needed=chosen.keys())
+        change(opened, retag=changes, needed=chosen.keys())
     changed = {one.id for one in changes}
     return [snapshot for snapshot in opened.snapshots if snapshot.id in changed]
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+from strongroom._core import Cancel, Watch
 from strongroom.ops.forget import TagChange, forget, retag
+from strongroom.ops.prune import PruneOptions, PruneResult, prune
 from strongroom.ops.retention import Policy, Verdict
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.snapshots import Snapshot
+
+
+def _ignore(_: str) -> None:
+    """For those who do not want to know."""
 
 
 def _all(_: Snapshot) -> bool:
@@ -17,7 +23,7 @@ def _all(_: Snapshot) -> bool:
 
 
 class Upkeep:
-    """Part of a Repository: forgetting snapshots and changing their tags.
+    """Part of a Repository: forgetting and tagging snapshots, removing what none needs.
 
     As safe beside running backups of others as everything else; nothing here needs a lock.
     """
@@ -46,3 +52,19 @@ class Upkeep:
         """Change tags of snapshots. Those that changed, as they are now."""
         with self._turn() as opened:
             return retag(opened, names, change)
+
+    def prune(
+        self,
+        *,
+        options: PruneOptions | None = None,
+        on_note: Callable[[str], None] = _ignore,
+        cancel: Cancel | None = None,
+    ) -> PruneResult:
+        """Remove what no snapshot needs, and delete what was removed more than a grace period ago.
+
+        May run at any time beside anything, and be killed. on_note: damage that was met; what is
+        uncertain is kept. Raises DamagedError where a manifest cannot be read, ConflictError,
+        TargetError, CancelledError.
+        """
+        with self._turn() as opened:
+            return prune(opened, options, note=on_note, watch=Watch(cancel=cancel))

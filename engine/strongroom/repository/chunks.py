@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from strongroom._core import TYPE_DATA, UNWATCHED, Watch
 from strongroom._core.index import ChunkIndex, read_note
 from strongroom._core.segments import Segments
-from strongroom.errors import StrongroomError
+from strongroom.errors import StrongroomError, TargetError
 from strongroom.repository.cache import TABLES_MAX, Place, TableFolder, make_note
 from strongroom.repository.log import Log
 
@@ -106,6 +106,17 @@ class ChunkTables:
             self.failures |= self._segments().load(self.index, list(ids), watch=watch)
             self._loaded.update(ids)
             self._changed = self._changed or not self.failures.keys() >= set(ids)
+
+    def copy(self) -> ChunkIndex:
+        """All of the index in one table, whose file is gone already. The caller closes it.
+        Raises TargetError."""
+        path = self._folder.add(lambda path: self.index.save(path, b""))
+        if path is None:
+            raise TargetError(f"copying the index to {self._folder.folder}: writing failed")
+        try:
+            return ChunkIndex([path])
+        finally:
+            self._folder.remove([path])
 
     def forget_missing(self, present: set[bytes]) -> None:
         """Chunks of segments that are not there are to be stored again."""

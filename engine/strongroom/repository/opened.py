@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -23,15 +22,16 @@ from strongroom.repository import chunks
 from strongroom.repository.cache import cache_folder
 from strongroom.repository.chunks import ChunkTables
 from strongroom.repository.config import read_config
-from strongroom.repository.entry import KIND_PARTIAL, KIND_REMOVE, Draft, LogEntry, SegmentRef
+from strongroom.repository.entry import KIND_PARTIAL, Draft, LogEntry, SegmentRef
 from strongroom.repository.freshness import Freshness, HeadKeeper
-from strongroom.repository.interval import check_chunks, keep_relied_on, removed_in
-from strongroom.repository.log import Log, OvertakenError, Progress
+from strongroom.repository.interval import check_chunks, removed_in
+from strongroom.repository.log import Log, OvertakenError, Progress, Revise
 from strongroom.repository.manifests import ManifestSource
-from strongroom.repository.private import NO_SESSION, Private, Retagged
+from strongroom.repository.private import Private
 from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool
+from strongroom.repository.suspects import Suspects
 from strongroom.repository.unlock import unlock
 from strongroom.stores import UnsyncedError
 from strongroom.stores.local import LocalStore
@@ -154,6 +154,15 @@ class OpenRepository:
         tables.keep()
         return tables.failures
 
+    @property
+    def suspects(self) -> Suspects:
+        """Segments that were found damaged."""
+        return Suspects(self._cache)
+
+    def copied_index(self) -> ChunkIndex:
+        """The index as it is now, in a table of its own, to be closed. Raises TargetError."""
+        return self._open_tables().copy()
+
     def rebuild_index(
         self,
         *,
@@ -169,6 +178,7 @@ class OpenRepository:
         self._forget_tables()
         chunks.forget(self._cache)
         if bad is not None:
+            self.suspects.add(damaged)
             self._open_tables().load_damaged(damaged, bad, watch=watch)
         return self.load_index(watch=watch)
 
@@ -188,7 +198,7 @@ class OpenRepository:
             self.load_index(watch=watch)
             tables = self._open_tables()
             names = self.store.list(SEGMENTS)
-            tables.forget_missing({_segment_id(name) for name in names})
+            tables.forget_missing({segment_id_of(name) for name in names})
             self._session = BackupSession(
                 SessionKeys(self.root, self.config.repo_id, self.keys.chunk),
                 tables.index,
@@ -235,31 +245,14 @@ class OpenRepository:
         session.committed = True
         session.close()
         self._heads.remember(self.log, proven=True)
-        tables = self._open_tables()
-        # It is committed: an index that cannot be brought up to it is made anew next time.
-        try:
-            tables.follow(own=session.id)
-            tables.keep()
-        except StrongroomError:
-            self._forget_tables()
+        self._follow(own=session.id)
         return entry
 
-    def change(
-        self,
-        *,
-        forget: Collection[bytes] = (),
-        retag: Sequence[Retagged] = (),
-        needed: Collection[bytes] = (),
-    ) -> LogEntry:
-        """Forget snapshots, or give them other tags; for good once this returns.
-
-        Raises OvertakenError if others removed one of the segments `needed` since the log was
-        read, TargetError.
-        """
-        private = Private(time.time_ns(), platform.node(), NO_SESSION, retagged=tuple(retag))
-        draft = Draft(self.log.head[0], (), private, KIND_REMOVE, tuple(forget))
-        entry = self.log.append(draft, keep_relied_on(needed))
+    def append(self, draft: Draft, revise: Revise) -> LogEntry:
+        """Commit a change, and follow it. Raises what Log.append does."""
+        entry = self.log.append(draft, revise)
         self._heads.remember(self.log, proven=True)
+        self._follow()
         return entry
 
     def close(self) -> None:
@@ -276,6 +269,17 @@ class OpenRepository:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _follow(self, *, own: bytes | None = None) -> None:
+        """Of what is committed an index that cannot be brought up to it is made anew next time."""
+        tables = self._tables
+        if tables is None:
+            return
+        try:
+            tables.follow(own=own)
+            tables.keep()
+        except StrongroomError:
+            self._forget_tables()
 
     def _check_overtaken(
         self, draft: Draft, others: Sequence[LogEntry], *, snapshot: Snapshot
@@ -322,7 +326,9 @@ class OpenRepository:
             tables.close()
 
 
-def _segment_id(name: str) -> bytes:
+def segment_id_of(name: str) -> bytes:
+    """The id in an object's name; zeros where there is none."""
+    last = name.rpartition("/")[2]
     with suppress(ValueError):
-        return bytes.fromhex(name.rpartition("/")[2])
-    return b""
+        return bytes.fromhex(last) if len(last) == 32 else bytes(16)
+    return bytes(16)

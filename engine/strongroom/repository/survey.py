@@ -1,0 +1,110 @@
+"""Which chunks the snapshots of a repository need, and which segments hold how many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strongroom._core import TYPE_DATA, UNWATCHED, Watch
+from strongroom._core.marks import Marks
+from strongroom.errors import CancelledError, DamagedError, StrongroomError
+from strongroom.manifest.ids import read_ids
+from strongroom.repository.entry import SegmentRef
+from strongroom.repository.interval import as_ids
+from strongroom.repository.opened import SEGMENTS, OpenRepository, segment_id_of, segment_name
+
+if TYPE_CHECKING:
+    from typing import Self
+
+RECORD_HEAD_LEN: Final = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What is needed of a segment."""
+
+    chunks: NDArray[np.void]
+    """A CHUNK_ENTRY each, in the order of storing."""
+    stored_bytes: int
+    """Of these, heads of records included."""
+    unneeded_bytes: int
+    """Of the others."""
+
+
+class Survey:
+    """The needs of all snapshots at one place in the log. Memory: the index, which is a file, and
+    a bit a chunk. Close it. One thread at a time.
+
+    A copy of a chunk counts as needed in every segment that holds one: others may know the chunk
+    by that copy.
+    """
+
+    def __init__(self, opened: OpenRepository, *, watch: Watch = UNWATCHED) -> None:
+        """Reads all manifests. Raises DamagedError where one cannot be read: then nothing can be
+        said of what is needed. TargetError, CancelledError."""
+        self._opened = opened
+        self.base = opened.log.head[0]
+        self.data = {s.id: s for s in opened.log.segments() if s.type == TYPE_DATA}
+        names = {segment_id_of(name): name for name in opened.store.list(SEGMENTS)}
+        self.stored = {id_: name for id_, name in names.items() if name == segment_name(id_)}
+        """Names of all segments there are, known to the log or not, by their ids."""
+        failures = opened.load_index(watch=Watch(cancel=watch.cancel))
+        self.unsound = set(failures) | (self.data.keys() - self.stored.keys())
+        """Data segments that are missing, or whose directory cannot be read."""
+        self.unsound &= self.data.keys()
+        with ExitStack() as stack:
+            self.index = stack.enter_context(opened.copied_index())
+            """Of all that is sound; to fetch from. Never changed."""
+            self.index.drop_segments(self.index.segments() - (self.data.keys() - self.unsound))
+            self._marks = Marks(self.index)
+            self.lost = sum(map(self._mark, self._ids_of_all(watch)))
+            """How many chunks that are needed are nowhere."""
+            self._used = self._marks.tally()
+            self._stack = stack.pop_all()
+
+    def used_bytes(self, segment_id: bytes) -> int:
+        """A lower bound of what is needed of a segment, from the index alone."""
+        return self._used.get(segment_id, 0)
+
+    def need(self, segment: SegmentRef) -> Need:
+        """What is needed of a segment, by its directory. Raises DamagedError, SourceError."""
+        entries = self._opened.segments.directory(segment.id)
+        needed = self._marks.marked(entries["id"])
+        lengths = entries["stored_len"].astype(np.uint64) + np.uint64(RECORD_HEAD_LEN)
+        stored = int(lengths[needed].sum())
+        return Need(entries[needed], stored, int(lengths.sum()) - stored)
+
+    def close(self) -> None:
+        """More than once is fine."""
+        self._stack.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _mark(self, ids: NDArray[np.uint8]) -> int:
+        return int((~self._marks.mark(ids)).sum())
+
+    def _ids_of_all(self, watch: Watch) -> Iterator[NDArray[np.uint8]]:
+        for snapshot in self._opened.snapshots:
+            doing = f"reading the manifest of snapshot {snapshot.id.hex()}"
+            try:
+                with self._opened.open_manifest(snapshot) as manifest:
+                    for block in read_ids(manifest, doing=doing):
+                        yield as_ids(block)
+                        if watch.cancel is not None and watch.cancel.is_set():
+                            raise CancelledError("pruning: cancelled")
+            except CancelledError:
+                raise
+            except StrongroomError as error:
+                raise DamagedError(
+                    f"{error}; so nobody knows what it needs, and nothing is removed",
+                    hint=f'if it is lost for good: "strongroom forget {snapshot.id.hex()[:8]}"',
+                ) from None
