@@ -48,6 +48,7 @@ C = {
 }
 
 C_FILE_MAX, C_FUNCTION_MAX = 500, 60
+PUBLIC_HEADER_MAX = 600  # one file, and half of it is what its functions promise
 PYTHON_FILE_MAX, PYTHON_FUNCTION_MAX = 350, 40
 
 MODULES = sorted((ENGINE / "strongroom").rglob("*.py"))
@@ -199,7 +200,8 @@ DEFINITION = re.compile(
 @pytest.mark.parametrize("path", C_SOURCES, ids=named)
 def test_c_stays_short(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert len(text.splitlines()) <= C_FILE_MAX
+    most = PUBLIC_HEADER_MAX if path.parent.name == "include" else C_FILE_MAX
+    assert len(text.splitlines()) <= most
     for found in DEFINITION.finditer(text):
         length = found[0].count("\n") + 1
         assert length <= C_FUNCTION_MAX, f"{found[0].splitlines()[0]} has {length} lines"

@@ -26,7 +26,7 @@ def test_what_is_forgotten_is_pruned_and_then_deleted(library: Library) -> None:
     assert "24 hours from now" in run.err
     assert objects(library) == before
     run = library("prune", "--grace", "0")
-    assert "deleted 3 objects: 3.0 MiB are free now" in run.err
+    assert "deleted 3 objects: " in run.err
     assert len(objects(library)) < len(before)
     for id_ in (first, last):
         library("restore", id_, "--target", f"out {id_}")
