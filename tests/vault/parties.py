@@ -149,6 +149,10 @@ class Registering:
         response = register.request(person.core, person.ref, asked)
         upload, self.export_key, server_key = registration.finish(response)
         assert server_key == self.opened.server_key
+        self.send(upload)
+
+    def send(self, upload: bytes) -> None:
+        person = self.person
         reset_pk = public_of(reset_key(self.export_key, self.name))
         unsigned = (self.opened.record_id, upload, person.wrapped, public_of(person.key), reset_pk)
         statement = statements.statement_register(

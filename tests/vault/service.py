@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from program import PATIENCE, STRONGROOM
+from strongroom.vault.server.accounts import TokenFile
 
 QUICK = "delays = [0]\n"
 
@@ -35,15 +36,15 @@ class Service:
         done = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE)
         return done.stdout.decode()
 
-    def account(self, name: str, *words: str) -> Path:
-        """The file with a new account's token."""
+    def account(self, name: str) -> Path:
+        """A file with a new account's token."""
         path = self.folder / f"{name}.token"
-        path.unlink(missing_ok=True)
-        self("add-account", name, "--token-out", path, *words)
+        path.write_text(self.token(name) + "\n")
         return path
 
     def token(self, name: str) -> str:
-        return self.account(name).read_text().strip()
+        """A new account's."""
+        return TokenFile(self.folder / "vault.accounts").add(name)
 
     def start(self, **env: str) -> None:
         """Returns once it is ready."""

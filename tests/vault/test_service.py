@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
@@ -63,6 +64,21 @@ def test_every_bad_token_gets_the_same_answer_to_every_message(service: Service)
     }
     assert answers == {(401, Refused(Code.TOKEN, 0).pack())}
     assert service.post("register/begin", BEGIN, token)[0] == 200
+
+
+def test_the_operator_makes_accounts(program: Program, tmp_path: Path) -> None:
+    config = make_service(tmp_path / "vault").config
+    program("vault", "add-account", "--config", config, "anna", "--token-out", "t", "--days", 1)
+    token = (tmp_path / "t").read_text().strip()
+    assert (tmp_path / "t").stat().st_mode & 0o777 == 0o600
+    accounts = TokenFile(tmp_path / "vault/vault.accounts")
+    now = int(time.time())
+    assert accounts.account_of(token, now) == "anna"
+    assert accounts.account_of(token, now + 2 * 24 * 3600) is None
+    program("vault", "add-account", "--config", config, "anna", "--token-out", "t", code=2)
+    assert accounts.account_of(token, now) == "anna"
+    program("vault", "add-account", "--config", config, "a b", "--token-out", "u", code=2)
+    assert not (tmp_path / "u").exists()
 
 
 def test_an_expired_or_replaced_token_gets_that_answer_too(tmp_path: Path) -> None:

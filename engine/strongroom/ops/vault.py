@@ -19,7 +19,7 @@ from strongroom.vault.client.address import Address, fingerprint, parse_address
 from strongroom.vault.client.chain import read_chain
 from strongroom.vault.client.derive import owner_key, public_of
 from strongroom.vault.client.endpoint import CodeError, Endpoint
-from strongroom.vault.client.enrol import destroy, enrol
+from strongroom.vault.client.enrol import active_record, destroy, enrol
 from strongroom.vault.client.guess import Guessing, begin_guess
 from strongroom.vault.client.pins import Pins, read_pins
 from strongroom.vault.client.words import before_guess
@@ -156,7 +156,7 @@ def register(
         slot_id = put(place)
         enrolment.confirm()
     else:
-        both = put(replace(place, records=(stored.place.records[-1], record)))
+        both = put(replace(place, records=(_present(stored, endpoint), record)))
         _delete(store, stored.slot_ids)
         enrolment.confirm()
         slot_id = put(place)
@@ -259,6 +259,14 @@ def _pinned(pins: Pins, endpoint: Endpoint, place: VaultPlace) -> Pins:
         owner_pk=place.owner_pk.hex(),
         certificate=endpoint.certificate,
     )
+
+
+def _present(stored: Stored, endpoint: Endpoint) -> tuple[bytes, bytes]:
+    """Of the records in the slot the one that the vault answers for: the last one need not be, if a
+    change was cut short before it was confirmed."""
+    active = active_record(endpoint)
+    found = [record for record in stored.place.records if record[0] == active]
+    return found[0] if found else stored.place.records[-1]
 
 
 def _delete(store: Store, slot_ids: tuple[bytes, ...]) -> None:

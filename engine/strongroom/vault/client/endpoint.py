@@ -1,4 +1,4 @@
-"""Speaking to a vault: one message, one answer; where none comes, once more if that is harmless."""
+"""Speaking to a vault: one message, one answer; where none comes, again if that is harmless."""
 
 from __future__ import annotations
 
@@ -62,26 +62,27 @@ class Endpoint:
         for left in reversed(range(_TRIES if again else 1)):
             try:
                 status, body = self._post(verb, message.pack())
-                break
             except _LOST as error:
                 if left == 0 or isinstance(error, ssl.SSLError):
                     raise UnreachableError(
                         f"asking the vault {self.address.url}: {error}"
                     ) from None
+                continue
+            if status != http.client.SERVICE_UNAVAILABLE or left == 0:
+                break
         if status == http.client.OK:
             return body
+        raise self._refused(body)
+
+    def _refused(self, body: bytes) -> CodeError:
         try:
             refused = Refused.unpack(body)
             code = Code(refused.code)
         except ValueError:
             self._nonsense()
         words, hint = refusal(code, refused.seconds)
-        raise CodeError(
-            f"asking the vault {self.address.url}: {words}",
-            hint=hint,
-            code=code,
-            seconds=refused.seconds,
-        )
+        message = f"asking the vault {self.address.url}: {words}"
+        return CodeError(message, hint=hint, code=code, seconds=refused.seconds)
 
     def _post(self, verb: str, body: bytes) -> tuple[int, bytes]:
         connection = self._connection()

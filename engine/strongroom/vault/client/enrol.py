@@ -100,6 +100,11 @@ def enrol(endpoint: Endpoint, root: RootKey, password: Password, *, doing: str) 
     return Enrolment(endpoint, name, public_of(owner), confirmation)
 
 
+def active_record(endpoint: Endpoint) -> bytes:
+    """The id of the record that the vault answers for. Raises CodeError, UnreachableError."""
+    return endpoint.call("owner/state", Nothing(), Owned).active
+
+
 def destroy(endpoint: Endpoint, root: RootKey, records: set[bytes]) -> None:
     """Have the vault destroy what it holds of these records. Raises CodeError, UnreachableError."""
     while True:
