@@ -66,7 +66,7 @@ static srm_status prepare(
         status = root_begin(&w->root, w->header);
     if (status != SRM_OK)
         return status;
-    w->fd = openat(w->folder, w->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    w->fd = openat(w->folder, w->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0444);
     if (w->fd < 0)
         return job_fail(control, SRM_EIO, SRM_AT_OUTPUT, errno);
     return write_at(w, control, 0, w->header, SRM_HEADER_LEN);

@@ -25,7 +25,7 @@ def test_the_snapshot_id_alone_is_printed(library: Library) -> None:
     (library.source / "a").write_text("a")
     run = library("backup", "src")
     assert ID.fullmatch(run.out.decode())
-    assert "1 files, 1 B" in run.err
+    assert "1 file, 1 B" in run.err
     assert library("backup", "src", "-q").err == ""
 
 
@@ -159,7 +159,7 @@ def test_a_dry_run_changes_nothing(library: Library) -> None:
     assert (found["files"], found["bytes"], found["new_bytes"]) == (1, 100, 100)
     run = library("backup", "--dry-run", "src")
     assert run.out == b""
-    assert "would store 1 files" in run.err
+    assert "would store 1 file," in run.err
     assert library("snapshots").out == b""
     assert not (library.store.folder / "segments").exists()
 

@@ -14,7 +14,7 @@ import click
 
 from strongroom._core import LEVEL_MAX
 from strongroom.cli.console import Console, put
-from strongroom.cli.opening import open_repository, size_words, snapshot_fields
+from strongroom.cli.opening import counted, open_repository, size_words, snapshot_fields
 from strongroom.cli.options import (
     FILE,
     PIPE,
@@ -187,14 +187,15 @@ def command(
             progress=step,
         )
     _report(result, console)
-    outcome.settle(f"backing up: {outcome.count} files could not be read, or changed meanwhile")
+    failed = counted(outcome.count, "file")
+    outcome.settle(f"backing up: {failed} could not be read, or changed meanwhile")
 
 
 def _report(result: BackupResult, console: Console) -> None:
     """The id on standard output, or with --json a summary that has it too."""
     counts, snapshot = result.counts, result.snapshot
     new = size_words(counts.new_bytes)
-    words = f"{counts.files} files, {size_words(counts.bytes)}"
+    words = f"{counted(counts.files, 'file')}, {size_words(counts.bytes)}"
     if snapshot is None:
         console.say(f"would store {words}, and read {new}")
         console.emit(summary=True, snapshot=None, **dataclasses.asdict(counts))

@@ -82,6 +82,19 @@ def size_words(count: int) -> str:
     return f"{count / 1024**power:.1f} {_UNITS[power - 1]}"
 
 
+def counted(count: int, noun: str) -> str:
+    """1 file, 2 files."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def local_time_words(time_ns: int) -> str:
+    """For people to read: where they are."""
+    try:
+        return datetime.fromtimestamp(time_ns // 10**9, UTC).astimezone().isoformat(" ")
+    except (OverflowError, ValueError, OSError):
+        return "unknown"
+
+
 def time_words(time_ns: int) -> str:
     """ISO 8601, in UTC; whoever wrote the time may have meant anything."""
     try:

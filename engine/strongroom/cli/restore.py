@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from strongroom.cli.console import Console
-from strongroom.cli.opening import open_repository, size_words
+from strongroom.cli.opening import counted, open_repository, size_words
 from strongroom.cli.options import (
     FILE,
     with_console,
@@ -97,5 +97,6 @@ def _report(
 ) -> None:
     verb = "would restore" if dry_run else "restored"
     kept = f"; {counts.kept} left as they are" if counts.kept else ""
-    console.say(f"{target}: {verb} {counts.files} files, {size_words(counts.bytes)}{kept}")
+    amount = f"{counted(counts.files, 'file')}, {size_words(counts.bytes)}"
+    console.say(f"{target}: {verb} {amount}{kept}")
     console.emit(summary=True, snapshot=snapshot, target=str(target), **dataclasses.asdict(counts))

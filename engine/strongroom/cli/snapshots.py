@@ -5,7 +5,14 @@ from __future__ import annotations
 import click
 
 from strongroom.cli.console import Console, printable, put
-from strongroom.cli.opening import open_repository, shown, size_words, snapshot_fields, time_words
+from strongroom.cli.opening import (
+    counted,
+    local_time_words,
+    open_repository,
+    shown,
+    size_words,
+    snapshot_fields,
+)
 from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.repository.snapshots import Snapshot
@@ -43,5 +50,6 @@ def command(
 def _line(info: Snapshot) -> str:
     paths = " ".join(shown(path) for path in info.paths)
     tags = f"  [{', '.join(info.tags)}]" if info.tags else ""
-    amount = f"{info.files} files  {size_words(info.bytes)}"
-    return f"{info.id.hex()[:8]}  {time_words(info.time)}  {info.host}  {amount}{tags}  {paths}"
+    amount = f"{counted(info.files, 'file')}  {size_words(info.bytes)}"
+    time = local_time_words(info.time)
+    return f"{info.id.hex()[:8]}  {time}  {info.host}  {amount}{tags}  {paths}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from strongroom.cli.console import Console, put
-from strongroom.cli.opening import open_repository, size_words
+from strongroom.cli.opening import counted, open_repository, size_words
 from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.stores.local import LocalStore
@@ -37,6 +37,6 @@ def command(*, store: LocalStore, secret: SecretOptions, console: Console) -> No
         return
     put(f"snapshots  {found.snapshots}")
     put(f"files      {found.files} in all of them, {size_words(found.raw_bytes)}")
-    put(f"stored     {size_words(found.stored_bytes)} in {found.segments} segments")
+    put(f"stored     {size_words(found.stored_bytes)} in {counted(found.segments, 'segment')}")
     put(f"chunks     {found.chunks}")
     put(f"ratio      {found.ratio:.2f} bytes of files for each stored")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from strongroom.cli.console import Console
-from strongroom.cli.opening import open_repository, shown, size_words
+from strongroom.cli.opening import counted, open_repository, shown, size_words
 from strongroom.cli.options import (
     with_console,
     with_freshness,
@@ -60,8 +60,8 @@ def command(
             result = repository.verify(data=data, threads=threads, on_damage=name, progress=step)
     _report(result, console, data=data)
     outcome.settle(
-        f"verifying: {result.damaged_segments} segments are damaged, and {result.damaged_files} "
-        "files hurt",
+        f"verifying: damaged are {counted(result.damaged_segments, 'segment')}, hurt by that "
+        f"{counted(result.damaged_files, 'file')}",
         hint="restore gives back all but these; the next backup stores again what is still there",
     )
 
@@ -80,7 +80,7 @@ def _fields(finding: Finding) -> dict[str, Any]:
 def _report(result: VerifyResult, console: Console, *, data: bool) -> None:
     checked = "every byte" if data else "directories, not the data itself"
     console.say(
-        f"checked {result.snapshots} snapshots with {result.files} files, {result.segments} "
-        f"segments, {size_words(result.stored_bytes)}: {checked}"
+        f"checked {counted(result.snapshots, 'snapshot')} with {counted(result.files, 'file')}, "
+        f"{counted(result.segments, 'segment')}, {size_words(result.stored_bytes)}: {checked}"
     )
     console.emit(summary=True, data=data, **dataclasses.asdict(result))
