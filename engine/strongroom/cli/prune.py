@@ -75,11 +75,11 @@ def _say(result: PruneResult, options: PruneOptions, console: Console) -> None:
         f"{result.leftover_objects} left over"
     )
     hours = math.ceil(options.grace_s / 3600)
-    console.say(f"that frees {size_words(max(0, result.freed_bytes))}, {hours} hours from now")
+    frees = f"that frees {size_words(max(0, result.freed_bytes))}"
+    console.say(f"{frees}, with the first prune {hours} hours from now" if hours else frees)
     if result.deleted_objects:
-        console.say(
-            f"deleted {result.deleted_objects}: {size_words(result.deleted_bytes)} are free"
-        )
+        freed = size_words(result.deleted_bytes)
+        console.say(f"deleted {result.deleted_objects} objects: {freed} are free now")
     if result.waiting_objects:
         waiting = size_words(result.waiting_bytes)
         console.say(f"{result.waiting_objects} wait for their grace period: {waiting}")
