@@ -67,6 +67,11 @@ class Library:
     def tree(self) -> Path:
         return self.base / "tree"
 
+    @property
+    def state(self) -> Path:
+        """What this one's user saw of it. A copy's has seen nothing."""
+        return self.base / "state"
+
     def create(self) -> Library:
         self.base.mkdir(parents=True, exist_ok=True)
         self.tree.mkdir(exist_ok=True)
@@ -83,11 +88,12 @@ class Library:
 
     def open(self) -> Repository:
         """As those do who embed it."""
-        return Repository.open(self.folder, key=self.key, cache=self.cache)
+        return Repository.open(self.folder, key=self.key, cache=self.cache, state=self.state)
 
     @contextmanager
     def inside(self) -> Iterator[OpenRepository]:
-        with OpenRepository(LocalStore(self.folder), self.key, cache=self.cache) as opened:
+        store = LocalStore(self.folder)
+        with OpenRepository(store, self.key, cache=self.cache, state=self.state) as opened:
             yield opened
 
     def back_up(
@@ -136,7 +142,12 @@ class Library:
     def scrub(self) -> list[str]:
         """What is damaged, by a check that needs no key."""
         found: list[str] = []
-        scrub_repository(self.folder, threads=1, on_damage=lambda name, error: found.append(name))
+        scrub_repository(
+            self.folder,
+            threads=1,
+            state=self.state,
+            on_damage=lambda name, error: found.append(name),
+        )
         return found
 
     def restored(self, target: Path) -> Path:
