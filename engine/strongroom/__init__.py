@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from strongroom.ops.backup import BackupResult as BackupResult
     from strongroom.ops.backup import Labels as Labels
     from strongroom.ops.chunked import SnapshotFile as SnapshotFile
+    from strongroom.ops.counts import Counts as Counts
     from strongroom.ops.describe import RepositoryInfo as RepositoryInfo
     from strongroom.ops.describe import describe_repository as describe_repository
     from strongroom.ops.inspect import SealedInfo as SealedInfo
@@ -70,7 +71,6 @@ if TYPE_CHECKING:
     from strongroom.ops.seal import sealed_length as sealed_length
     from strongroom.ops.sealer import Sealer as Sealer
     from strongroom.ops.stats import Stats as Stats
-    from strongroom.ops.tree import Counts as Counts
     from strongroom.ops.tree import Selection as Selection
     from strongroom.ops.verify import Finding as Finding
     from strongroom.ops.verify import VerifyResult as VerifyResult
@@ -83,7 +83,7 @@ _HOME = {
     "Cancel": "_core",
     "CancelledError": "errors",
     "ConflictError": "errors",
-    "Counts": "ops.tree",
+    "Counts": "ops.counts",
     "Credential": "keys.envelope",
     "DamagedError": "errors",
     "Entry": "manifest.entry",

@@ -12,7 +12,8 @@ from cli.repositories import make_repository
 from program import Program, Run, Word
 from strongroom import RootKey
 from strongroom._core import CHUNK_LEN
-from strongroom.repository.opened import OpenRepository, segment_name
+from strongroom.repository.names import segment_name
+from strongroom.repository.opened import OpenRepository
 from strongroom.stores.local import LocalStore
 
 

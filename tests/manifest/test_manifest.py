@@ -266,7 +266,7 @@ def test_earlier_files_may_be_large():
 
 
 def test_nothing_was_earlier_without_a_manifest():
-    assert Earlier(None).find(b"a") is None
+    assert Earlier().find(b"a") is None
 
 
 @given(trees(), st.data())

@@ -239,7 +239,7 @@ def test_a_damaged_manifest_is_named_and_the_next_backup_does_without(vault):
         vault.restore()
     assert vault.backup("t").counts.new_bytes == 0
     assert len(vault.notes) == 1
-    assert vault.notes[0].startswith("every file is read")
+    assert vault.notes[0].startswith("what an earlier snapshot knows is read again")
     vault.restore()
     assert picture("out/t") == picture("t")
 

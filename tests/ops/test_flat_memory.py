@@ -74,7 +74,7 @@ def record(count: int) -> None:
     store = Forgetful()
     writer = ManifestWriter(store)
     recorder = Recorder()
-    gatherer = Gatherer(earlier=Earlier(None), chunks=store, recorder=recorder, changed=Changed())
+    gatherer = Gatherer(earlier=Earlier(), chunks=store, recorder=recorder, changed=Changed())
     recording = Recording(
         sink=store, manifest=writer, recorder=recorder, report=print, watch=Watch()
     )

@@ -14,7 +14,7 @@ from strongroom._core import CHUNK_LEN, TYPE_DATA
 from strongroom.ops.repository import Repository
 from strongroom.repository.entry import KIND_REMOVE, Draft
 from strongroom.repository.log import OvertakenError
-from strongroom.repository.opened import segment_name
+from strongroom.repository.names import segment_name
 from strongroom.repository.private import NO_SESSION, Private
 
 

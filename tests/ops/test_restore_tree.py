@@ -62,7 +62,6 @@ class Snapshot:
         target = io.BytesIO()
         record_tree(
             Selection(paths=paths),
-            previous=None,
             chunks=self.store,
             sink=self.store,
             manifest=target,

@@ -35,15 +35,15 @@ class Backups:
         self.errors: list[str] = []
 
     def run(self, *paths, dry=False, own=frozenset(), watch=None, later=True, **options):
-        previous = None
+        previous = []
         if self.manifest is not None:
-            previous = Previous(io.BytesIO(self.manifest), self.time)
+            previous = [Previous(io.BytesIO(self.manifest), self.time)]
         target = io.BytesIO()
         self.errors.clear()
         self.store.read.clear()
         # As if some time had gone by, so that nothing counts as changed just now.
         self.time = time.time_ns() + (10**9 if later else 0)
-        counts = record_tree(
+        counts, _ = record_tree(
             Selection(paths=paths or (".",), **options),
             previous=previous,
             chunks=self.store,
@@ -310,9 +310,8 @@ def test_a_dry_run_reads_nothing(backups):
 def test_a_stream_is_a_file(backups):
     write("source", b"from a pipe" * 10)
     with Path("source").open("rb") as file:
-        counts = record_tree(
+        counts, _ = record_tree(
             Selection(stream=file.fileno(), stream_name="dump.sql"),
-            previous=None,
             chunks=backups.store,
             sink=backups.store,
             manifest=(target := io.BytesIO()),

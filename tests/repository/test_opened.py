@@ -25,7 +25,8 @@ from strongroom import (
 from strongroom._core.segments import WANT
 from strongroom.repository.create import create_repository
 from strongroom.repository.entry import LogEntry
-from strongroom.repository.opened import OpenRepository, segment_name
+from strongroom.repository.names import segment_name
+from strongroom.repository.opened import OpenRepository
 from strongroom.repository.session import BackupSession, Effort
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore

@@ -116,7 +116,8 @@ class WriteSession:
     """Chunks that the index does not know, gathered in segments in a folder.
 
     One call at a time. Whatever a call fails of, other than of single files, is the end of the
-    session. Close it: what is not complete then is removed.
+    session; but one that was cancelled only ends early. Close it: what is not complete then is
+    removed.
     """
 
     def __init__(self, options: SessionOptions, *, index: ChunkIndex, folder: Path) -> None:
@@ -224,6 +225,15 @@ class WriteSession:
             "storing chunks again",
             lambda out: lib.srm_session_chunks_start(self._open(), from_, where, len(places), out),
             keep,
+            watch,
+        )
+
+    def flush(self, *, watch: Watch = UNWATCHED) -> None:
+        """Close all segments: what was taken in is whole then. More can be taken in after that."""
+        self._run(
+            "flushing segments",
+            lambda out: lib.srm_session_flush_start(self._open(), out),
+            ExitStack(),
             watch,
         )
 

@@ -14,6 +14,7 @@ import click
 
 from strongroom._core import LEVEL_MAX
 from strongroom.cli.console import Console, put
+from strongroom.cli.interrupts import interruptible
 from strongroom.cli.opening import counted, open_repository, size_words, snapshot_fields
 from strongroom.cli.options import (
     FILE,
@@ -27,6 +28,7 @@ from strongroom.cli.options import (
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
 from strongroom.cli.secrets import SecretOptions
+from strongroom.errors import CancelledError
 from strongroom.ops.backup import BackupResult, Labels
 from strongroom.ops.exclude import read_paths, read_patterns
 from strongroom.ops.measure import Measuring
@@ -159,6 +161,10 @@ def command(
     are stored already, under whatever name, are not stored again. Files that cannot be read, or
     change meanwhile, are named, and the exit code is 3.
 
+    Ctrl-C ends a backup early: what was read is stored as a partial snapshot, and the exit code is
+    130; pressed twice it stops at once. Either way, and after a crash, the next backup of the same
+    PATHs does not read again what had been committed, which happens every 4 GiB or 10 minutes.
+
     A PATTERN is much as in a .gitignore, on paths as ls shows them: *.tmp at any depth, /home/ada/x
     only there, cache/ for folders alone, a/**/b with any folders between; ! in front takes back
     what earlier ones left out. What is given as PATH is always taken.
@@ -176,6 +182,7 @@ def command(
     ):
         if meter.is_shown:
             stack.enter_context(closing(Measuring(selection, meter.expect)))
+        stop = stack.enter_context(interruptible(console))
         result = repository.backup(
             selection,
             labels=Labels(host=host, tags=tags),
@@ -185,8 +192,14 @@ def command(
             on_error=outcome.add,
             on_note=lambda words: console.say(f"strongroom: warning: {words}"),
             progress=step,
+            stop=stop,
         )
     _report(result, console)
+    if not result.complete:
+        raise CancelledError(
+            "backing up: interrupted; what was read until then is stored as a partial snapshot",
+            hint="the next backup of the same paths goes on from there",
+        )
     failed = counted(outcome.count, "file")
     outcome.settle(f"backing up: {failed} could not be read, or changed meanwhile")
 
@@ -196,11 +209,12 @@ def _report(result: BackupResult, console: Console) -> None:
     counts, snapshot = result.counts, result.snapshot
     new = size_words(counts.new_bytes)
     words = f"{counted(counts.files, 'file')}, {size_words(counts.bytes)}"
+    kind = "snapshot" if result.complete else "partial snapshot"
     if snapshot is None:
         console.say(f"would store {words}, and read {new}")
         console.emit(summary=True, snapshot=None, **dataclasses.asdict(counts))
         return
-    console.say(f"snapshot {snapshot.id.hex()[:8]}: {words}; {new} added to the repository")
+    console.say(f"{kind} {snapshot.id.hex()[:8]}: {words}; {new} added to the repository")
     console.emit(summary=True, **snapshot_fields(snapshot))
     if not console.as_json:
         put(snapshot.id.hex())

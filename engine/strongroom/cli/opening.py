@@ -117,6 +117,7 @@ def snapshot_fields(info: Snapshot) -> dict[str, Any]:
         "bytes": info.bytes,
         "new_bytes": info.new_bytes,
         "errors": info.errors,
+        "partial": info.partial,
     }
 
 

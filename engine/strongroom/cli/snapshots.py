@@ -29,7 +29,8 @@ from strongroom.stores.local import LocalStore
 def command(
     *, store: LocalStore, secret: SecretOptions, host: str | None, tag: str | None, console: Console
 ) -> None:
-    """List snapshots, the oldest first.
+    """List snapshots, the oldest first. Partial ones hold what a backup had got to that was
+    interrupted; `latest` means one only where there is no other.
 
     \b
     strongroom snapshots -r /mnt/backup
@@ -49,7 +50,8 @@ def command(
 
 def _line(info: Snapshot) -> str:
     paths = " ".join(shown(path) for path in info.paths)
+    partial = "  (partial)" if info.partial else ""
     tags = f"  [{', '.join(info.tags)}]" if info.tags else ""
-    amount = f"{counted(info.files, 'file')}  {size_words(info.bytes)}"
+    amount = f"{counted(info.files, 'file')}  {size_words(info.bytes)}{partial}"
     time = local_time_words(info.time)
     return f"{info.id.hex()[:8]}  {time}  {info.host}  {amount}{tags}  {paths}"

@@ -35,19 +35,25 @@ class Earlier:
     """Answers whether a path was in an older manifest. Ask in order.
 
     What it holds is checked only for form: compare all of it with what is known of the path, or
-    decode it. A manifest that ends in damage is, from there on, one that held nothing.
+    decode it. A manifest that ends in damage is, from there on, one that held nothing. Where one
+    ends, the next older one goes on with what comes after: the newest ones may be of backups that
+    came only so far.
     """
 
-    def __init__(self, source: Readable | None) -> None:
-        """Raises UnsupportedError."""
+    def __init__(self, *sources: Readable) -> None:
+        """The newest first. Raises UnsupportedError."""
         self.damage: DamagedError | None = None
-        """What ended it before its time."""
-        self._entries = iter(()) if source is None else self._read(source)
+        """What ended one of them before its time."""
+        self.source = 0
+        """The number of the one that holds what was found last."""
+        self._reading = 0
+        self._entries = self._read(sources)
         self._next = next(self._entries, None)
 
     def find(self, path: bytes) -> Stored | None:
         """The older entry of that path, once."""
         found = self._next
+        self.source = self._reading
         if found is None:
             return None
         if found[0] != path:
@@ -55,16 +61,25 @@ class Earlier:
             while found is not None and sort_key(found[0]) < key:
                 found = next(self._entries, None)
             self._next = found
+            self.source = self._reading
             if found is None or found[0] != path:
                 return None
         self._next = next(self._entries, None)
         return found
 
-    def _read(self, source: Readable) -> Iterator[Stored]:
-        try:
-            yield from read_stored(source)
-        except DamagedError as error:
-            self.damage = error
+    def _read(self, sources: tuple[Readable, ...]) -> Iterator[Stored]:
+        last = b""
+        for number, source in enumerate(sources):
+            end = sort_key(last)
+            try:
+                for entry in read_stored(source):
+                    if number and sort_key(entry[0]) <= end:
+                        continue
+                    self._reading = number
+                    last = entry[0]
+                    yield entry
+            except DamagedError as error:
+                self.damage = error
 
 
 def read_stored(source: Readable) -> Iterator[Stored]:

@@ -47,6 +47,8 @@ class ManifestWriter:
         self.files = 0
         self.bytes = 0
         """Sizes of all files."""
+        self.length = 0
+        """Bytes of all items so far."""
 
     def add(self, entry: Entry, ids: bytes = b"") -> None:
         """One entry and the ids of its chunks, 32 bytes each. Raises LimitError."""
@@ -67,6 +69,7 @@ class ManifestWriter:
             self.bytes += size
         self._waiting.append(items)
         self._waiting_len += len(items)
+        self.length += len(items)
         if self._waiting_len >= _BLOCK:
             self._flush()
 
@@ -74,6 +77,10 @@ class ManifestWriter:
         """The last item. The target stays open."""
         self._waiting.append(END.pack(END_HEAD, self.entries, self.files, self.bytes % 2**64))
         self._flush()
+
+    def move_to(self, target: Writable) -> None:
+        """After finish: go on in target, which has all that was written but for the last item."""
+        self._target = target
 
     def _flush(self) -> None:
         self._target.write(b"".join(self._waiting))

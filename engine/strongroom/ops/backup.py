@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Final
 
-from strongroom._core import UNWATCHED, Watch
+from strongroom._core import UNWATCHED, Cancel, Watch
 from strongroom.errors import (
     CancelledError,
     DamagedError,
@@ -20,7 +20,10 @@ from strongroom.errors import (
     StrongroomError,
     UsageError,
 )
-from strongroom.ops.tree import Counts, Previous, Selection, record_tree
+from strongroom.ops.counts import Counts
+from strongroom.ops.milestones import Milestones
+from strongroom.ops.stopping import Promptly, Stopping
+from strongroom.ops.tree import Previous, Selection, record_tree
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.log import OvertakenError
 from strongroom.repository.opened import OpenRepository
@@ -29,6 +32,8 @@ from strongroom.repository.snapshots import Snapshot
 
 ATTEMPTS: Final = 5
 """How often a backup begins again when others removed what it relied on."""
+PARENTS_MAX: Final = 16
+"""So many earlier snapshots are open at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,8 @@ class BackupResult:
     snapshot: Snapshot | None
     """None after a dry run."""
     counts: Counts
+    complete: bool = True
+    """False: it was ended early, and the snapshot is partial."""
 
 
 def backup(
@@ -68,30 +75,26 @@ def backup(
     parent: Snapshot | None = None,
     dry_run: bool = False,
     effort: Effort | None = None,
+    stop: Cancel | None = None,
     watch: Watch = UNWATCHED,
 ) -> BackupResult:
     """Make a snapshot. Files that are as in parent are not read again.
 
-    parent None: the last snapshot of this host with the same paths, else one that shares some.
-    watch: progress tells bytes of files done and stored bytes added. Raises SourceError when
-    nothing of what is selected is there, UsageError for a dry run of a stream, TargetError,
-    CancelledError; nothing is committed then. Begins again where others removed what it relied
-    on; a stream cannot, and raises OvertakenError.
+    parent None: the last snapshot of this host with the same paths, and partial ones since, else
+    one that shares some. stop: once it is set the backup ends early, and what was read is committed
+    as a partial snapshot; a stream, or a backup that has nothing yet, is cancelled. watch: progress
+    tells bytes of files done and stored bytes added. Raises SourceError when nothing of what is
+    selected is there, UsageError for a dry run of a stream, TargetError, CancelledError; there is
+    no snapshot then, but for partial ones that were committed on the way. Begins again where others
+    removed what it relied on; a stream cannot, and raises OvertakenError.
     """
     if dry_run and selection.stream is not None:
         raise UsageError("a dry run of a stream has nothing to say: only reading it would tell")
+    labels = Labels() if labels is None else labels
     for left in reversed(range(ATTEMPTS)):
+        attempt = _Attempt(repository, selection, reports, labels, stop=stop, watch=watch)
         try:
-            return _attempt(
-                repository,
-                selection,
-                reports=reports,
-                labels=Labels() if labels is None else labels,
-                parent=parent,
-                dry_run=dry_run,
-                effort=effort,
-                watch=watch,
-            )
+            return attempt.look(parent) if dry_run else attempt.store(parent, effort)
         except OvertakenError as error:
             if not left or selection.stream is not None:
                 raise
@@ -100,59 +103,108 @@ def backup(
     raise StrongroomError("backing up: no attempt was made")
 
 
-def _attempt(
-    repository: OpenRepository,
-    selection: Selection,
-    *,
-    reports: BackupReports,
-    labels: Labels,
-    parent: Snapshot | None,
-    dry_run: bool,
-    effort: Effort | None,
-    watch: Watch,
-) -> BackupResult:
-    begun, host, paths = time.time_ns(), labels.host or platform.node(), _paths_of(selection)
-    _note_losses(repository, reports.note, watch)
-    if parent is None:
-        parent = find_parent(repository.snapshots, host, paths)
-    with ExitStack() as stack:
-        previous = None
-        if parent is not None and not selection.force_read:
-            previous = _previous(repository, parent, stack, reports.note)
-        record = partial(
+class _Attempt:
+    """One, which others may overtake."""
+
+    def __init__(
+        self,
+        repository: OpenRepository,
+        selection: Selection,
+        reports: BackupReports,
+        labels: Labels,
+        *,
+        stop: Cancel | None,
+        watch: Watch,
+    ) -> None:
+        self._repository = repository
+        self._selection = selection
+        self._reports = reports
+        self._watch = watch
+        self._promptly = Watch(cancel=Promptly(Stopping(watch.cancel, stop)))
+        self._record = partial(
             record_tree,
             selection,
-            previous=previous,
             report=reports.error,
             own=_own_folders(repository),
+            stop=stop,
             watch=watch,
         )
-        if dry_run:
-            looked = record(chunks=repository.index, sink=None, manifest=_Nowhere())
-            return BackupResult(None, looked)
-        session = stack.enter_context(repository.begin_session(effort=effort, watch=watch))
-        manifest = stack.enter_context(session.new_manifest())
-        counts = record(chunks=repository.index, sink=session.write, manifest=manifest)
-        _check_wanted(watch)
-        segment = manifest.finish()
-        seen = {"time": begun, "host": host, "user": _user(), "tags": labels.tags, "paths": paths}
-        snapshot = _snapshot(segment, seen | asdict(counts))
-        repository.commit(session, snapshot, segment, watch=Watch(cancel=watch.cancel))
-    return BackupResult(snapshot, counts)
+        self._seen: dict[str, Any] = {
+            "time": time.time_ns(),
+            "host": labels.host or platform.node(),
+            "user": _user(),
+            "tags": labels.tags,
+            "paths": _paths_of(selection),
+        }
+
+    def look(self, parent: Snapshot | None) -> BackupResult:
+        """A dry run."""
+        with ExitStack() as stack:
+            previous = self._previous(parent, stack)
+            counts, _ = self._record(
+                previous=previous, chunks=self._repository.index, sink=None, manifest=_Nowhere()
+            )
+        return BackupResult(None, counts)
+
+    def store(self, parent: Snapshot | None, effort: Effort | None) -> BackupResult:
+        """See backup."""
+        repository, watch = self._repository, self._watch
+        with ExitStack() as stack:
+            previous = self._previous(parent, stack)
+            session = stack.enter_context(
+                repository.begin_session(effort=effort, watch=self._promptly)
+            )
+            milestones = Milestones(repository, session, self._partial_snapshot)
+            stack.callback(milestones.close)
+            counts, complete = self._record(
+                previous=previous,
+                chunks=repository.index,
+                sink=session.write,
+                manifest=milestones.manifest,
+                milestones=milestones,
+            )
+            _check_wanted(watch)
+            if not complete and not counts.files:
+                raise CancelledError("backing up: ended before any file was read")
+            segment = milestones.manifest.finish()
+            snapshot = self._snapshot(segment, counts, complete=complete)
+            repository.commit(session, snapshot, segment, watch=Watch(cancel=watch.cancel))
+        return BackupResult(snapshot, counts, complete)
+
+    def _previous(self, parent: Snapshot | None, stack: ExitStack) -> list[Previous]:
+        repository, note = self._repository, self._reports.note
+        _note_losses(repository, note, self._promptly)
+        if self._selection.force_read:
+            return []
+        if parent is not None:
+            return _opened([parent], repository, stack, note)
+        parents = find_parents(repository.snapshots, self._seen["host"], self._seen["paths"])
+        return _opened(parents, repository, stack, note)
+
+    def _partial_snapshot(self, manifest: SegmentRef, counts: Counts) -> Snapshot:
+        return self._snapshot(manifest, counts, complete=False)
+
+    def _snapshot(self, manifest: SegmentRef, counts: Counts, *, complete: bool) -> Snapshot:
+        return Snapshot(
+            id=manifest.id,
+            root=manifest.root,
+            **self._seen,
+            **asdict(counts),
+            partial=not complete,
+        )
 
 
-def _snapshot(manifest: SegmentRef, fields: dict[str, Any]) -> Snapshot:
-    return Snapshot(id=manifest.id, root=manifest.root, **fields)
-
-
-def find_parent(
+def find_parents(
     snapshots: Sequence[Snapshot], host: str, paths: tuple[bytes, ...]
-) -> Snapshot | None:
-    """The last one that knows most of what is going to be backed up."""
+) -> list[Snapshot]:
+    """Those that know most of what is going to be backed up, the newest first: partial ones only
+    go so far."""
     own = [snapshot for snapshot in reversed(snapshots) if snapshot.host == host]
-    same = (snapshot for snapshot in own if set(snapshot.paths) == set(paths))
-    alike = (snapshot for snapshot in own if set(snapshot.paths) & set(paths))
-    return next(same, None) or next(alike, None)
+    same = [snapshot for snapshot in own if set(snapshot.paths) == set(paths)]
+    if not same:
+        return [snapshot for snapshot in own if set(snapshot.paths) & set(paths)][:1]
+    complete = next((at for at, one in enumerate(same) if not one.partial), len(same))
+    return [*same[:complete][: PARENTS_MAX - 1], *same[complete : complete + 1]]
 
 
 def _note_losses(repository: OpenRepository, note: Callable[[str], None], watch: Watch) -> None:
@@ -173,18 +225,21 @@ class _Nowhere:
         pass
 
 
-def _previous(
+def _opened(
+    parents: Sequence[Snapshot],
     repository: OpenRepository,
-    parent: Snapshot,
     stack: ExitStack,
     note: Callable[[str], None],
-) -> Previous | None:
-    try:
-        manifest = stack.enter_context(repository.open_manifest(parent))
-    except DamagedError as error:
-        note(f"every file is read, as the last snapshot is of no use: {error}")
-        return None
-    return Previous(manifest, parent.time)
+) -> list[Previous]:
+    found = []
+    for parent in parents:
+        try:
+            manifest = stack.enter_context(repository.open_manifest(parent))
+        except DamagedError as error:
+            note(f"what an earlier snapshot knows is read again, as it is of no use: {error}")
+        else:
+            found.append(Previous(manifest, parent.time))
+    return found
 
 
 def _paths_of(selection: Selection) -> tuple[bytes, ...]:

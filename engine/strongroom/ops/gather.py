@@ -86,15 +86,16 @@ class Changed:
 
     ignore_inode: bool = False
     ignore_ctime: bool = False
-    settled_ns: int = 0
-    """What changed later may have changed unseen in the tick of the clock in which it was read."""
+    settled_ns: tuple[int, ...] = (0,)
+    """Of each earlier snapshot, the newest first. What changed later may have changed unseen in
+    the tick of the clock in which it was read."""
 
-    def is_settled(self, at_ns: int) -> bool:
-        """Would a change after a file of that time stamp was read have got another one? Whole
-        seconds may be all that its file system knows."""
+    def is_settled(self, at_ns: int, source: int) -> bool:
+        """Would a change after that snapshot read a file of that time stamp have got another one?
+        Whole seconds may be all that its file system knows."""
         if at_ns % _SECOND_NS == 0:
             at_ns += _COARSE_NS
-        return at_ns < self.settled_ns
+        return at_ns < self.settled_ns[source]
 
 
 class Gatherer:
@@ -127,15 +128,18 @@ class Gatherer:
 
     def batches(self, steps: Iterator[Found]) -> Iterator[Batch]:
         """All that steps give, in order."""
-        find, is_settled = self._earlier.find, self._changed.is_settled
-        long_settled = self._changed.settled_ns - _COARSE_NS
+        earlier, is_settled = self._earlier, self._changed.is_settled
+        find, long_settled = earlier.find, self._changed.settled_ns[-1] - _COARSE_NS
         for found in steps:
             path, prefix, _, status = found
             type_ = TYPES[status.st_mode & TYPE_BITS]
             old = find(path)
             if (
                 old is None
-                or (status.st_ctime_ns >= long_settled and not is_settled(status.st_ctime_ns))
+                or (
+                    status.st_ctime_ns >= long_settled
+                    and not is_settled(status.st_ctime_ns, earlier.source)
+                )
                 or old[3][4] != type_
                 or _status(status, type_) != stored_status(old[3])
             ):
@@ -180,7 +184,7 @@ class Gatherer:
             and (before.size, before.mtime_ns) == (status.st_size, status.st_mtime_ns)
             and (changed.ignore_ctime or before.ctime_ns == status.st_ctime_ns)
             and (changed.ignore_inode or before.ino == status.st_ino)
-            and changed.is_settled(latest)
+            and changed.is_settled(latest, self._earlier.source)
         )
 
     def _keep(

@@ -15,6 +15,7 @@ from strongroom._core.session import CHANGED, NOT_REGULAR, OK
 from strongroom.errors import SourceError
 from strongroom.manifest.entry import FILE, ID_LEN, Entry
 from strongroom.manifest.writer import ManifestWriter
+from strongroom.ops.counts import Counts
 from strongroom.ops.gather import Batch, Fresh, LinkKey
 from strongroom.ops.record import ReadFile, Recorder
 
@@ -41,6 +42,19 @@ class ChunkSink(Protocol):
         """A FILE_RESULT of which size and new_len count, and the ids of its chunks."""
 
 
+class Savepoints(Protocol):
+    """Where a long backup commits what it has."""
+
+    def note(self) -> None:
+        """Time goes by."""
+
+    def is_due(self, written: int, new_bytes: int, /) -> bool:
+        """Is it time to save? written: bytes of the manifest so far; new_bytes: of contents."""
+
+    def save(self, writer: ManifestWriter, counts: Counts, /) -> None:
+        """What writer was given."""
+
+
 class Recording:
     """Takes batches in order. Counts as it goes. Finish it, and close it whatever happens."""
 
@@ -52,6 +66,7 @@ class Recording:
         recorder: Recorder,
         report: Callable[[SourceError], None],
         watch: Watch,
+        milestones: Savepoints | None = None,
     ) -> None:
         """sink: None to look only; then new_bytes counts what would be read."""
         self._sink = sink
@@ -59,6 +74,7 @@ class Recording:
         self._recorder = recorder
         self._report = report
         self._watch = watch
+        self._milestones = milestones
         self._running: tuple[Batch, Reading | None] | None = None
         self._links: dict[LinkKey, tuple[ReadFile, bytes]] = {}
         self.done_bytes = 0
@@ -71,6 +87,10 @@ class Recording:
         """Begin to read what is to be read, and write down the batch before meanwhile. Raises what
         fails the whole backup."""
         before = self._end_reading()
+        if before is not None and self._is_due():
+            self._write_down(*before)
+            before = None
+            self._save()
         reading = None
         if batch.paths and self._sink is not None:
             reading = self._sink.start_files(batch.paths)
@@ -83,6 +103,11 @@ class Recording:
         before = self._end_reading()
         if before is not None:
             self._write_down(*before)
+
+    def counts(self) -> Counts:
+        """So far."""
+        manifest = self._manifest
+        return Counts(manifest.entries, manifest.files, manifest.bytes, self.new_bytes, self.errors)
 
     def close(self) -> None:
         """Stop reading. More than once is fine."""
@@ -98,8 +123,10 @@ class Recording:
         if reading is None:
             self._running = None
             return batch, [], b""
-        results, ids = reading.watch(self._from_here())
-        self.close()
+        try:
+            results, ids = reading.watch(self._from_here())
+        finally:
+            self.close()
         self.done_bytes += batch.bytes
         self.new_bytes += int(results["new_len"].sum(dtype=np.uint64))
         rows = map(ReadFile._make, results[list(ReadFile._fields)].tolist())
@@ -169,11 +196,23 @@ class Recording:
 
     def _from_here(self) -> Watch:
         """The caller's watch, with counts that go on from what is done."""
-        progress = self._watch.progress
-        if progress is None:
-            return self._watch
-        done, new = self.done_bytes, self.new_bytes
-        return Watch(lambda read, stored: progress(done + read, new + stored), self._watch.cancel)
+        progress, done, new = self._watch.progress, self.done_bytes, self.new_bytes
+
+        def tell(read: int, stored: int) -> None:
+            if self._milestones is not None:
+                self._milestones.note()
+            if progress is not None:
+                progress(done + read, new + stored)
+
+        return Watch(tell, self._watch.cancel)
+
+    def _is_due(self) -> bool:
+        milestones, written = self._milestones, self._manifest.length
+        return milestones is not None and milestones.is_due(written, self.new_bytes)
+
+    def _save(self) -> None:
+        if self._milestones is not None:
+            self._milestones.save(self._manifest, self.counts())
 
 
 def _shown(file: Fresh) -> str:

@@ -149,6 +149,7 @@ class Repository(Turns):
         on_note: OnNote = _ignore,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
+        stop: Cancel | None = None,
     ) -> BackupResult:
         """Store files and folders as a new snapshot. What is there already is not stored again,
         and what is unchanged since the last snapshot of the same paths is not read.
@@ -156,8 +157,10 @@ class Repository(Turns):
         what: paths, or a Selection that also says what to leave out. labels: host and tags.
         dry_run: only look. on_error: called for each file that could not be read, or changed
         meanwhile; the snapshot says how many. on_note: damage of the repository that was met; what
-        was lost is stored again. Raises SourceError when nothing could be read, TargetError,
-        UsageError.
+        was lost is stored again. stop: once it is set the backup ends early, and what was read is
+        kept as a partial snapshot. A long backup commits what it has every now and then, whatever
+        becomes of it; the next one does not read that again. Raises SourceError when nothing could
+        be read, TargetError, UsageError.
         """
         from strongroom.ops.backup import BackupReports, backup
         from strongroom.ops.tree import Selection
@@ -171,6 +174,7 @@ class Repository(Turns):
                 labels=labels,
                 dry_run=dry_run,
                 effort=Effort(level, thread_limit(threads)),
+                stop=stop,
                 watch=Watch(progress, cancel),
             )
 

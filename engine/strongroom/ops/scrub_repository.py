@@ -20,7 +20,7 @@ from strongroom.repository.config import Config, read_config
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.freshness import Freshness, HeadKeeper
 from strongroom.repository.log import Log
-from strongroom.repository.opened import SEGMENTS, segment_name
+from strongroom.repository.names import SEGMENTS, segment_name
 from strongroom.repository.pins import Head
 from strongroom.repository.slots import PREFIX as SLOTS
 from strongroom.stores.local import LocalStore

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from strongroom._core import HEADER_LEN, TRAILER_LEN
 from strongroom.errors import DamagedError, ObjectMissingError, SourceError
 from strongroom.repository.entry import SegmentRef
-from strongroom.repository.opened import segment_name
+from strongroom.repository.names import segment_name
 from strongroom.stores.local import NO_FILE, LocalStore
 
 _ROOT_LEN = 32

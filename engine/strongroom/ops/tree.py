@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from strongroom._core import UNWATCHED, Endpoint, Watch
-from strongroom.errors import SourceError, UsageError
+from strongroom._core import UNWATCHED, Cancel, Endpoint, Watch
+from strongroom.errors import CancelledError, SourceError, UsageError
 from strongroom.manifest.entry import is_sound
 from strongroom.manifest.merge import Earlier
 from strongroom.manifest.reader import Readable
 from strongroom.manifest.writer import ManifestWriter, Writable
 from strongroom.ops.ahead import Ahead
+from strongroom.ops.counts import Counts
 from strongroom.ops.exclude import Excludes
 from strongroom.ops.gather import Batch, Changed, ChunkPresence, Gatherer
 from strongroom.ops.record import Recorder
-from strongroom.ops.recording import ChunkSink, Recording
+from strongroom.ops.recording import ChunkSink, Recording, Savepoints
 from strongroom.ops.roots import Take, plan_roots
+from strongroom.ops.stopping import Promptly, Stopping
 from strongroom.ops.walk import WalkOptions, walk
 
 Report: TypeAlias = Callable[[SourceError], None]
@@ -81,59 +83,74 @@ class Previous:
     """When it was begun."""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """What a backup saw."""
-
-    entries: int
-    files: int
-    bytes: int
-    """Sizes of all files."""
-    new_bytes: int
-    """Stored bytes that it added; in a dry run, bytes it would read."""
-    errors: int
-
-
 def record_tree(
     selection: Selection,
     *,
-    previous: Previous | None,
+    previous: Sequence[Previous] = (),
     chunks: ChunkPresence,
     sink: ChunkSink | None,
     manifest: Writable,
     report: Report,
     own: frozenset[tuple[int, int]] = frozenset(),
+    milestones: Savepoints | None = None,
+    stop: Cancel | None = None,
     watch: Watch = UNWATCHED,
-) -> Counts:
+) -> tuple[Counts, bool]:
     """Write the manifest of what is selected; contents that chunks does not have go to sink.
 
-    sink None looks only. report: called for each file that could not be read, or changed; the
-    backup goes on. own: see WalkOptions. Raises SourceError when there is nothing to record at
-    all, and what fails sink or manifest.
+    previous: the newest first; an older one goes on where a newer one ends. sink None looks only.
+    report: called for each file that could not be read, or changed; the backup goes on. own: see
+    WalkOptions. stop: end early when it is set; of a stream nothing is kept then. Returns whether
+    all was recorded, too. Raises SourceError when there is nothing to record at all, and what
+    fails sink or manifest.
     """
     writer = ManifestWriter(manifest)
     recorder = Recorder()
-    recording = Recording(sink=sink, manifest=writer, recorder=recorder, report=report, watch=watch)
+    stopping = Stopping(watch.cancel, stop)
+    promptly = Promptly(stopping)
+    recording = Recording(
+        sink=sink,
+        manifest=writer,
+        recorder=recorder,
+        report=report,
+        milestones=milestones,
+        watch=Watch(watch.progress, promptly if selection.stream is not None else stopping),
+    )
+    complete = True
     if selection.stream is not None:
         recording.take_stream(os.fsencode(selection.stream_name or b""), selection.stream)
     else:
         if selection.force_read:
-            previous = None
+            previous = ()
         gatherer = Gatherer(
-            earlier=Earlier(None if previous is None else previous.manifest),
+            earlier=Earlier(*(one.manifest for one in previous)),
             chunks=chunks,
             recorder=recorder,
             changed=_changed(selection, previous),
         )
         drawn = _batches(selection, gatherer, own)
-        with closing(recording), closing(Ahead(drawn, cancel=watch.cancel)) as batches:
-            for batch in batches:
-                recording.take(batch)
-            recording.finish()
-        if recording.errors and writer.entries <= _ways_to(selection.paths):
+        with closing(recording), closing(Ahead(drawn, cancel=promptly)) as batches:
+            complete = _take_all(batches, recording, stopping)
+        if complete and recording.errors and writer.entries <= _ways_to(selection.paths):
             raise SourceError("backing up: nothing of what was named could be read")
     writer.finish()
-    return Counts(writer.entries, writer.files, writer.bytes, recording.new_bytes, recording.errors)
+    return recording.counts(), complete
+
+
+def _take_all(batches: Iterable[Batch], recording: Recording, stopping: Stopping) -> bool:
+    """False: it was ended early. Raises CancelledError."""
+    try:
+        for batch in batches:
+            recording.take(batch)
+        recording.finish()
+    except CancelledError:
+        if not stopping.is_early:
+            raise
+    else:
+        return True
+    with suppress(CancelledError):  # what is in hand may come to its end
+        recording.finish()
+    return False
 
 
 def _ways_to(paths: Iterable[str | bytes | os.PathLike[str]]) -> int:
@@ -142,11 +159,11 @@ def _ways_to(paths: Iterable[str | bytes | os.PathLike[str]]) -> int:
     return sum(map(os.path.isdir, ways))
 
 
-def _changed(selection: Selection, previous: Previous | None) -> Changed:
+def _changed(selection: Selection, previous: Sequence[Previous]) -> Changed:
     return Changed(
         ignore_inode=selection.ignore_inode,
         ignore_ctime=selection.ignore_ctime,
-        settled_ns=0 if previous is None else previous.time_ns - _TICK_NS,
+        settled_ns=tuple(one.time_ns - _TICK_NS for one in previous) or (0,),
     )
 
 

@@ -3,49 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from strongroom._core import TYPE_DATA, UNWATCHED, Watch
+from strongroom._core import UNWATCHED, Watch
 from strongroom._core.index import ChunkIndex
 from strongroom._core.segments import Segments
-from strongroom.errors import ConflictError, StrongroomError, TargetError
+from strongroom.errors import ConflictError, StrongroomError
 from strongroom.keys.envelope import Credential
 from strongroom.repository import chunks
 from strongroom.repository.cache import cache_folder
 from strongroom.repository.chunks import ChunkTables
+from strongroom.repository.commit import Commits
 from strongroom.repository.config import read_config
-from strongroom.repository.entry import KIND_PARTIAL, Draft, LogEntry, SegmentRef
+from strongroom.repository.entry import Draft, LogEntry, SegmentRef
 from strongroom.repository.freshness import Freshness, HeadKeeper
-from strongroom.repository.interval import check_chunks, removed_in
-from strongroom.repository.log import Log, OvertakenError, Progress, Revise
+from strongroom.repository.log import Log, Progress, Revise
 from strongroom.repository.manifests import ManifestSource
-from strongroom.repository.private import Private
+from strongroom.repository.names import SEGMENTS, segment_name
 from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool
 from strongroom.repository.suspects import Suspects
 from strongroom.repository.unlock import unlock
-from strongroom.stores import UnsyncedError
 from strongroom.stores.local import LocalStore
 
 if TYPE_CHECKING:
     from typing import Self
-
-SEGMENTS = "segments/"
-
-
-def segment_name(segment_id: bytes) -> str:
-    """The object that holds a segment."""
-    name = segment_id.hex()
-    return f"{SEGMENTS}{name[:2]}/{name}"
 
 
 class OpenRepository:
@@ -222,31 +211,29 @@ class OpenRepository:
     ) -> LogEntry:
         """Make a session part of the repository, for good once this returns; it is closed then.
 
-        Segments durable, manifest durable, log entry. manifest: what new_manifest finished with.
+        manifest: what new_manifest finished with.
         Raises OvertakenError where others removed what the snapshot relies on: then the data is
         kept, so that to begin again costs little. Raises TargetError; nothing is committed then,
         unless a store that did not answer did it all the same.
         """
-        added = (*session.finish(watch=watch), manifest)
-        folder = session.spool.folder
-        private = Private(time.time_ns(), snapshot.host, session.id, snapshot)
-        draft = Draft(session.base, added, private)
-        try:
-            self.store.adopt([(folder / s.id.hex(), segment_name(s.id)) for s in added])
-            entry = self.log.append(draft, partial(self._check_overtaken, snapshot=snapshot))
-        except UnsyncedError:
-            raise
-        except OvertakenError:
-            self._keep_data(draft)
-            raise
-        except TargetError:
-            self._withdraw(added)
-            raise
+        session.finish(watch=watch)
+        entry = self._commits().publish(session, snapshot, manifest)
         session.committed = True
         session.close()
         self._heads.remember(self.log, proven=True)
         self._follow(own=session.id)
         return entry
+
+    def commit_partial(
+        self, session: BackupSession, snapshot: Snapshot | None, manifest: SegmentRef | None
+    ) -> None:
+        """Make what is complete of a session part of the repository, whatever becomes of the rest.
+
+        snapshot: what all of it amounts to, once the session was flushed, with partial set; it
+        takes the place of the last one. None: only segments. Raises as commit does.
+        """
+        self._commits().publish(session, snapshot, manifest)
+        self._heads.remember(self.log, proven=True)
 
     def append(self, draft: Draft, revise: Revise) -> LogEntry:
         """Commit a change, and follow it. Raises what Log.append does."""
@@ -281,39 +268,14 @@ class OpenRepository:
         except StrongroomError:
             self._forget_tables()
 
-    def _check_overtaken(
-        self, draft: Draft, others: Sequence[LogEntry], *, snapshot: Snapshot
-    ) -> Draft:
-        """Is everything that the snapshot refers to still there?"""
-        if removed_in(others):
-            self._open_tables().follow()
-            doing = f"committing snapshot {snapshot.id.hex()}"
-            with self.open_manifest(snapshot) as manifest:
-                check_chunks(manifest, self._open_tables().index.find, doing=doing)
-        return draft
-
-    def _keep_data(self, draft: Draft) -> None:
-        """Commit what a session stored, without its snapshot."""
-        data = tuple(s for s in draft.segments if s.type == TYPE_DATA)
-        private = replace(draft.private, snapshot=None)
-        part = replace(draft, segments=data, private=private, kind=KIND_PARTIAL)
-        self._withdraw(s for s in draft.segments if s.type != TYPE_DATA)
-        try:
-            self.log.append(part)
-        except OvertakenError:
-            self._withdraw(data)
-
-    def _withdraw(self, added: Iterable[SegmentRef]) -> None:
-        """Give back the room of segments that no log entry names."""
-        for segment in added:
-            with suppress(StrongroomError):
-                self.store.delete(segment_name(segment.id))
-
     def _ended(self, session: BackupSession) -> None:
         self._session = None
         if not session.committed:
             # It knows chunks of segments that will never be.
             self._forget_tables()
+
+    def _commits(self) -> Commits:
+        return Commits(self.store, self.log, self._open_tables, self.open_manifest)
 
     def _open_tables(self) -> ChunkTables:
         if self._tables is None:

@@ -44,7 +44,7 @@ class BackupSession:
     """Takes files and streams in through `write`, and the manifest of what was taken.
 
     OpenRepository.begin_session makes it and commit ends it; closed without that, nothing of it
-    is left.
+    is left but what commit_partial made part of the repository.
     """
 
     def __init__(
@@ -63,7 +63,9 @@ class BackupSession:
         self.base = base
         self.committed = False
         self.spool = spool
-        self._segments: list[SegmentRef] = []
+        self.partial: bytes | None = None
+        """The manifest of the partial snapshot that the log has of this session."""
+        self._waiting: list[SegmentRef] = []
         key = secrets.token_bytes(32)
         envelopes = seal_envelope(keys.root, Session(keys.repo_id, self.id), key)
         self._manifest_options = SealOptions(
@@ -100,14 +102,27 @@ class BackupSession:
         """To write the manifest to; its finish gives what commit wants."""
         return ManifestTarget(self._manifest_options, self.spool.folder)
 
-    def finish(self, *, watch: Watch = UNWATCHED) -> list[SegmentRef]:
-        """Close the data segments; nothing can be taken in after that. All that there are."""
-        self.write.finish(watch=watch)
-        self._segments.extend(
+    def waiting(self) -> list[SegmentRef]:
+        """Data segments that are complete and not in the log yet. While a job runs, too."""
+        self._waiting.extend(
             SegmentRef(info.id, info.root, info.length, info.type)
             for info in self.write.take_segments()
         )
-        return self._segments
+        return self._waiting
+
+    def flush(self) -> None:
+        """What was taken in is complete then, and waiting."""
+        self.write.flush()
+
+    def published(self, manifest: bytes | None) -> None:
+        """What was waiting is in the log now, and so is that manifest."""
+        self._waiting = []
+        if manifest is not None:
+            self.partial = manifest
+
+    def finish(self, *, watch: Watch = UNWATCHED) -> None:
+        """Close the data segments; nothing can be taken in after that."""
+        self.write.finish(watch=watch)
 
     def close(self) -> None:
         """Leave nothing of what was not committed. More than once is fine."""

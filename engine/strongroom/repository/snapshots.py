@@ -119,12 +119,14 @@ _FITS: Final = {
 def find_snapshot(snapshots: Sequence[Snapshot], name: str) -> Snapshot:
     """The snapshot that name means: `latest`, the id, or a prefix of it that only one has.
 
-    snapshots: in the order of the log. Raises UsageError; SourceError when there is none.
+    `latest` is partial only where there is no other. snapshots: in the order of the log. Raises
+    UsageError; SourceError when there is none.
     """
     if name == LATEST:
         if not snapshots:
             raise SourceError("the repository has no snapshot yet")
-        return snapshots[-1]
+        complete = [snapshot for snapshot in snapshots if not snapshot.partial]
+        return (complete or snapshots)[-1]
     wanted = name.lower()
     if not set(wanted) <= set("0123456789abcdef") or not PREFIX_MIN <= len(wanted) <= 32:
         raise UsageError(

@@ -1,0 +1,18 @@
+"""What a backup saw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a backup saw."""
+
+    entries: int
+    files: int
+    bytes: int
+    """Sizes of all files."""
+    new_bytes: int
+    """Stored bytes that it added; in a dry run, bytes it would read."""
+    errors: int
