@@ -16,7 +16,7 @@ from strongroom._core import CHUNK_LEN, TYPE_DATA
 from strongroom.ops.prune import PruneOptions, PruneResult
 from strongroom.ops.repository import Repository
 from strongroom.repository.entry import KIND_PARTIAL, KIND_REMOVE, Draft
-from strongroom.repository.opened import segment_name
+from strongroom.repository.names import segment_name
 from strongroom.repository.private import NO_SESSION, Private
 
 NOW = PruneOptions(grace_s=0)

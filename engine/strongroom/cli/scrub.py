@@ -27,6 +27,7 @@ from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
 @click.option(
     "--public-key", type=ROOT, metavar="HEX", help="What the repository's must be, kept elsewhere."
 )
+@click.option("--resume", is_flag=True, help="Go on where the last scrub was interrupted.")
 @with_threads
 @with_freshness
 @with_console
@@ -36,6 +37,7 @@ def command(
     repo: str | None,
     root: bytes | None,
     public_key: bytes | None,
+    resume: bool,
     threads: int | None,
     console: Console,
 ) -> None:
@@ -47,7 +49,7 @@ def command(
 
     A repository's log says which segments there must be, with which roots. With --public-key, or
     where this machine opened the repository before, any change is found but the loss of snapshots
-    that this machine never saw.
+    that this machine never saw. With --resume it goes on where it was interrupted on this machine.
 
     \b
     strongroom scrub film.mkv.sealed
@@ -56,9 +58,9 @@ def command(
     strongroom scrub -r /mnt/backup
     """
     if not files:
-        _scrub_repository(repo, root, public_key, threads, console)
+        _scrub_repository(repo, root, public_key, threads, console, resume=resume)
         return
-    if repo is not None or public_key is not None:
+    if repo is not None or public_key is not None or resume:
         raise click.UsageError("either FILEs are scrubbed or a repository")
     if files == (PIPE,):
         doing = "scrubbing standard input"
@@ -79,13 +81,15 @@ def _scrub_repository(
     public_key: bytes | None,
     threads: int | None,
     console: Console,
+    *,
+    resume: bool,
 ) -> None:
     url = os.environ.get("STRONGROOM_REPOSITORY") if repo is None else repo
     if url is None:
         raise click.UsageError("nothing was named: give a FILE, or a repository with -r")
     if root is not None:
         raise click.UsageError("--root is for one file")
-    report_repository(url, public_key, threads, console)
+    report_repository(url, public_key, threads, console, resume=resume)
 
 
 def _scrub_one(file: Path, root: bytes | None, threads: int | None, console: Console) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from strongroom.cli.console import Console
-from strongroom.cli.opening import freshness_fields, say_freshness, size_words
+from strongroom.cli.coverage import covered_fields, covered_words
+from strongroom.cli.opening import freshness_fields, say_freshness, size_words, time_words
 from strongroom.cli.options import accepts_rollback
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
@@ -12,7 +13,12 @@ from strongroom.ops.scrub_repository import RepositoryScrub, scrub_repository
 
 
 def report_repository(
-    url: str, public_key: bytes | None, threads: int | None, console: Console
+    url: str,
+    public_key: bytes | None,
+    threads: int | None,
+    console: Console,
+    *,
+    resume: bool,
 ) -> None:
     """Scrub it, and say what was found. Raises DamagedError if anything was."""
     outcome = Outcome(console)
@@ -28,6 +34,7 @@ def report_repository(
             on_damage=name,
             on_total=meter.expect,
             accept_rollback=accepts_rollback(),
+            resume=resume,
             progress=step,
         )
     _report(url, result, console)
@@ -43,6 +50,9 @@ def _report(url: str, result: RepositoryScrub, console: Console) -> None:
     for words in result.warnings:
         console.say(f"strongroom: warning: {words}")
     say_freshness(result.freshness, result.head, console)
+    if result.resumed is not None:
+        since = time_words(result.resumed)
+        console.say(f"gone on with from {since}: {covered_words(result.read)} were left")
     amount = f"{result.segments} segments, {size_words(result.stored_bytes)}"
     state = "damaged" if result.damaged else ("authentic" if result.trusted else "consistent")
     console.say(f"{url}: {state}, {result.entries} log entries, {amount}")
@@ -57,6 +67,8 @@ def _report(url: str, result: RepositoryScrub, console: Console) -> None:
         entries=result.entries,
         segments=result.segments,
         stored_bytes=result.stored_bytes,
+        read=covered_fields(result.read),
+        resumed=None if result.resumed is None else time_words(result.resumed),
         superfluous=list(result.superfluous),
         errors=result.damaged,
     )

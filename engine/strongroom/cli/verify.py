@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from strongroom.cli.console import Console
-from strongroom.cli.opening import counted, open_repository, shown, size_words
+from strongroom.cli.coverage import PERCENT, covered_fields, covered_words
+from strongroom.cli.opening import counted, open_repository, shown, size_words, time_words
 from strongroom.cli.options import (
     with_console,
     with_freshness,
@@ -25,6 +26,12 @@ from strongroom.stores.local import LocalStore
 
 @click.command("verify")
 @click.option("--data", is_flag=True, help="Read and check every stored byte too.")
+@click.option(
+    "--subset",
+    type=PERCENT,
+    metavar="P%",
+    help="Read and check that part of the stored bytes, each time the next one.",
+)
 @with_threads
 @with_freshness
 @with_repository
@@ -33,6 +40,7 @@ from strongroom.stores.local import LocalStore
 def command(
     *,
     data: bool,
+    subset: float | None,
     threads: int | None,
     store: LocalStore,
     secret: SecretOptions,
@@ -45,20 +53,34 @@ def command(
     Each damaged segment is named, and exactly those files that it hurts. What was found lost and
     is still there is stored again by the next backup.
 
+    With --subset only some segments are read, and the next run goes on from there: twenty runs with
+    5% read everything once. How far it came is remembered on this machine.
+
     \b
     strongroom verify -r /mnt/backup
     strongroom verify -r /mnt/backup --data
+    strongroom verify -r /mnt/backup --subset 5%
     """
     outcome = Outcome(console)
 
     def name(finding: Finding) -> None:
         outcome.add(finding.error, **_fields(finding))
 
-    with open_repository(store, secret, console) as repository:
-        total = repository.stored_bytes if data else None
-        with Meter(console, "verifying", total) as meter, meter.file("", 0) as step:
-            result = repository.verify(data=data, threads=threads, on_damage=name, progress=step)
-    _report(result, console, data=data)
+    with (
+        open_repository(store, secret, console) as repository,
+        Meter(console, "verifying", None) as meter,
+        meter.file("", 0) as step,
+    ):
+        result = repository.verify(
+            data=data,
+            subset=subset,
+            threads=threads,
+            on_damage=name,
+            on_note=lambda words: console.say(f"strongroom: warning: {words}"),
+            on_total=meter.expect,
+            progress=step,
+        )
+    _report(result, console, data=data or subset is not None)
     outcome.settle(
         f"verifying: damaged are {counted(result.damaged_segments, 'segment')}, hurt by that "
         f"{counted(result.damaged_files, 'file')}",
@@ -79,8 +101,18 @@ def _fields(finding: Finding) -> dict[str, Any]:
 
 def _report(result: VerifyResult, console: Console, *, data: bool) -> None:
     checked = "every byte" if data else "directories, not the data itself"
+    if result.read is not None and result.round is not None:
+        checked = f"every byte of {covered_words(result.read)}"
+        since = time_words(result.round.since)
+        console.say(f"this round: {covered_words(result.round)} since {since}")
     console.say(
         f"checked {counted(result.snapshots, 'snapshot')} with {counted(result.files, 'file')}, "
         f"{counted(result.segments, 'segment')}, {size_words(result.stored_bytes)}: {checked}"
     )
-    console.emit(summary=True, data=data, **dataclasses.asdict(result))
+    counts = {
+        field.name: getattr(result, field.name)
+        for field in dataclasses.fields(result)
+        if field.name not in ("read", "round")
+    }
+    read, round_ = covered_fields(result.read), covered_fields(result.round)
+    console.emit(summary=True, data=data, **counts, read=read, round=round_)

@@ -18,7 +18,8 @@ from strongroom.repository.entry import KIND_REMOVE, Draft, LogEntry, SegmentRef
 from strongroom.repository.expiry import Clocks
 from strongroom.repository.interval import as_ids, removed_in
 from strongroom.repository.log import OvertakenError
-from strongroom.repository.opened import OpenRepository, segment_name
+from strongroom.repository.names import segment_name
+from strongroom.repository.opened import OpenRepository
 from strongroom.repository.private import NO_SESSION, Private
 from strongroom.repository.repack import UnreadableError, copy_chunks
 from strongroom.repository.session import BackupSession, Effort, SessionKeys

@@ -274,13 +274,18 @@ class Repository(Turns):
         self,
         *,
         data: bool = False,
+        subset: float | None = None,
         threads: int | None = None,
         on_damage: Callable[[Finding], None] = _ignore,
+        on_note: OnNote = _ignore,
+        on_total: Callable[[int], None] = _ignore,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
     ) -> VerifyResult:
         """Check that every snapshot can be restored; with data, by reading everything stored.
 
+        subset: read at least that share of it, above 0 and up to 1, and next time the next one;
+        what was read is remembered on this machine. on_total: called with the bytes to be read.
         on_damage: called for each damaged segment, and for exactly the files that are hurt. The
         next backup stores again what was found lost and is still there.
         """
@@ -289,7 +294,16 @@ class Repository(Turns):
         with self._turn() as opened:
             opened.log.load()
             watch = Watch(progress, cancel)
-            return verify(opened, data=data, threads=threads, report=on_damage, watch=watch)
+            return verify(
+                opened,
+                data=data,
+                subset=subset,
+                threads=threads,
+                report=on_damage,
+                note=on_note,
+                on_total=on_total,
+                watch=watch,
+            )
 
     def stats(self) -> Stats:
         """How much is stored."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from strongroom._core import UNWATCHED, Cancel, Progress, Watch
-from strongroom.errors import CancelledError, DamagedError, StrongroomError
+from strongroom.errors import DamagedError, StrongroomError
 from strongroom.keys.slot import SLOT_LEN_MAX, parse_slot
-from strongroom.ops.scrub import scrub_descriptor
-from strongroom.ops.stored_segment import open_segment
+from strongroom.ops.scrub_segments import LARGE_LEN, Checked, Findings, Report, scrub_segments
 from strongroom.ops.threads import thread_limit
 from strongroom.repository.config import Config, read_config
 from strongroom.repository.entry import SegmentRef
@@ -22,17 +19,10 @@ from strongroom.repository.freshness import Freshness, HeadKeeper
 from strongroom.repository.log import Log
 from strongroom.repository.names import SEGMENTS, segment_name
 from strongroom.repository.pins import Head
+from strongroom.repository.rounds import Covered, Round, RoundKeeper, advance
 from strongroom.repository.slots import PREFIX as SLOTS
 from strongroom.stores.local import LocalStore
 from strongroom.stores.locate import open_store
-
-Report = Callable[[str, StrongroomError], None]
-"""Called with the name of an object and what is wrong with it."""
-
-LARGE_LEN: Final = 256 << 20
-"""Stored bytes from which a segment is worth all threads; smaller ones have one each."""
-
-_WAKE_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +49,11 @@ class RepositoryScrub:
     superfluous: tuple[str, ...]
     """Segments that the log never named: left by a backup that was interrupted, or one that
     runs now. Empty where the log itself is damaged."""
+    read: Covered
+    """How much of the segments this call has read."""
+    resumed: int | None
+    """Of a scrub that was begun earlier: when, in nanoseconds since 1970. What it found whole then
+    was not read again."""
     warnings: tuple[str, ...] = ()
     """What could not be read or remembered of what this machine saw before."""
 
@@ -76,6 +71,7 @@ def scrub_repository(
     on_total: Callable[[int], None] | None = None,
     state: str | os.PathLike[str] | None = None,
     accept_rollback: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
     cancel: Cancel | None = None,
 ) -> RepositoryScrub:
@@ -85,7 +81,8 @@ def scrub_repository(
     Repository.public_key, kept elsewhere or known from when this machine opened the repository, it
     finds any change but the loss of entries that this machine never saw. state, accept_rollback:
     as in Repository.open.
-    on_total: called with the stored bytes there are, once the log is read.
+    resume: go on where the last one on this machine was interrupted, and look again at what it
+    found damaged. on_total: called with the stored bytes there are to read, once the log is read.
     on_damage: called with the name of each damaged or missing object, and what is wrong with it.
     Raises NoRepositoryError, RolledBackError, DamagedError where the config is damaged or names
     another key.
@@ -94,6 +91,7 @@ def scrub_repository(
         open_store(os.fspath(url)),
         state=None if state is None else Path(state),
         accept_rollback=accept_rollback,
+        resume=resume,
         public_key=public_key,
         threads=threads,
         report=on_damage,
@@ -111,6 +109,7 @@ def scrub_store(
     on_total: Callable[[int], None] | None = None,
     state: Path | None = None,
     accept_rollback: bool = False,
+    resume: bool = False,
     watch: Watch = UNWATCHED,
 ) -> RepositoryScrub:
     """Hold config, slots, the log's signatures and chain, and every stored byte of every segment
@@ -129,45 +128,53 @@ def scrub_store(
             hint="it is another repository, or somebody put another in its place",
         )
     heads = HeadKeeper(store.url, config, state=state, accept_rollback=accept_rollback, doing=doing)
-    findings = _Findings(report)
+    findings = Findings(report)
     _check_slots(store, config, findings)
     log = Log(store, config, None)
     whole = _read_log(log, heads, findings, proven=public_key is not None)
     segments = list(log.segments())
+    rounds = RoundKeeper(config.repo_id, "scrub", state=state)
+    before = rounds.load() if resume else None
+    due = _due(segments, before, log)
     if on_total is not None:
-        on_total(sum(segment.length for segment in segments))
-    _scrub_all(store, segments, thread_limit(threads), findings, watch)
-    known = {segment_name(segment.id) for segment in segments}
-    known.update(segment_name(name) for name in log.state.tombstones)
-    others = [name for name in store.list(SEGMENTS) if name not in known] if whole else []
+        on_total(sum(segment.length for segment in due))
+    begun = time.time_ns()
+    round_ = rounds.begin(log) if before is None else before
+    told = Checked(lambda last: rounds.keep(advance(round_, [last], findings.segments)))
+    scrub_segments(store, due, thread_limit(threads), findings, checked=told, watch=watch)
+    rounds.finish()
     return RepositoryScrub(
         repo_id=config.repo_id,
         public_key=config.public_key,
         trusted=public_key is not None or (heads.pin is not None and heads.pin.proven),
         freshness=heads.freshness,
-        warnings=tuple(heads.warnings),
+        warnings=(*heads.warnings, *rounds.warnings),
+        read=Covered.of(due, segments, begun),
+        resumed=None if before is None else before.begun,
         head=Head(*log.head),
         entries=log.head[0],
         segments=len(segments),
         stored_bytes=sum(segment.length for segment in segments),
         damaged=findings.count,
-        superfluous=tuple(others),
+        superfluous=_superfluous(store, log) if whole else (),
     )
 
 
-class _Findings:
-    """Counts what is reported."""
-
-    def __init__(self, report: Report) -> None:
-        self.count = 0
-        self._report = report
-
-    def add(self, name: str, error: StrongroomError) -> None:
-        self.count += 1
-        self._report(name, error)
+def _superfluous(store: LocalStore, log: Log) -> tuple[str, ...]:
+    known = {segment_name(segment.id) for segment in log.segments()}
+    known.update(segment_name(name) for name in log.state.tombstones)
+    return tuple(name for name in store.list(SEGMENTS) if name not in known)
 
 
-def _read_log(log: Log, heads: HeadKeeper, findings: _Findings, *, proven: bool) -> bool:
+def _due(segments: list[SegmentRef], before: Round | None, log: Log) -> list[SegmentRef]:
+    """What is left to check, in the order of the ids. Large ones are not remembered."""
+    ordered = sorted(segments, key=lambda segment: segment.id)
+    if before is None:
+        return ordered
+    return [s for s in ordered if s.length >= LARGE_LEN or not before.has_done(s, log)]
+
+
+def _read_log(log: Log, heads: HeadKeeper, findings: Findings, *, proven: bool) -> bool:
     """Is it whole? Then it is also as new as it should be. Raises RolledBackError."""
     try:
         log.load(whole=True)
@@ -179,7 +186,7 @@ def _read_log(log: Log, heads: HeadKeeper, findings: _Findings, *, proven: bool)
     return True
 
 
-def _check_slots(store: LocalStore, config: Config, findings: _Findings) -> None:
+def _check_slots(store: LocalStore, config: Config, findings: Findings) -> None:
     for name in store.list(SLOTS):
         doing = f"scrubbing {name}"
         try:
@@ -188,115 +195,3 @@ def _check_slots(store: LocalStore, config: Config, findings: _Findings) -> None
                 raise DamagedError(f"{doing}: it belongs elsewhere")
         except StrongroomError as error:
             findings.add(name, error)
-
-
-class _Stop:
-    """Set when the caller cancels, and when the calling thread leaves."""
-
-    def __init__(self, cancel: Cancel | None) -> None:
-        self._cancel = cancel
-        self._left = threading.Event()
-
-    def is_set(self) -> bool:
-        return self._left.is_set() or (self._cancel is not None and self._cancel.is_set())
-
-    def set(self) -> None:
-        self._left.set()
-
-
-class _Reading:
-    """Adds up what the threads have read."""
-
-    def __init__(self) -> None:
-        self._done: dict[bytes, int] = {}
-        self._before = 0
-
-    def of(self, segment: SegmentRef) -> Callable[[int, int], None]:
-        def progress(read: int, _written: int) -> None:
-            self._done[segment.id] = read
-
-        return progress
-
-    def end(self, segment: SegmentRef) -> None:
-        self._done.pop(segment.id, None)
-        self._before += segment.length
-
-    @property
-    def total(self) -> int:
-        return self._before + sum(self._done.copy().values())
-
-
-def _scrub_all(
-    store: LocalStore,
-    segments: list[SegmentRef],
-    threads: int,
-    findings: _Findings,
-    watch: Watch,
-) -> None:
-    stop, reading = _Stop(watch.cancel), _Reading()
-    count = threads or len(os.sched_getaffinity(0))
-
-    def work(segment: SegmentRef, own_threads: int) -> StrongroomError | None:
-        inner = Watch(reading.of(segment), stop)
-        return _scrub_one(store, segment, own_threads, inner)
-
-    large = [segment for segment in segments if segment.length >= LARGE_LEN]
-    small = (segment for segment in segments if segment.length < LARGE_LEN)
-    with ThreadPoolExecutor(count, thread_name_prefix="strongroom-scrub") as pool:
-        try:
-            for left, at_once, own in ((iter(large), 1, threads), (small, 2 * count, 1)):
-                waiting: dict[Future[StrongroomError | None], SegmentRef] = {}
-                while True:
-                    _fill(waiting, left, at_once, pool, work, own)
-                    if not waiting:
-                        break
-                    _collect(waiting, findings, reading)
-                    if watch.progress is not None:
-                        watch.progress(reading.total, 0)
-                    if stop.is_set():
-                        raise CancelledError("scrubbing: cancelled")
-        finally:
-            stop.set()
-
-
-def _fill(
-    waiting: dict[Future[StrongroomError | None], SegmentRef],
-    segments: Iterator[SegmentRef],
-    most: int,
-    pool: ThreadPoolExecutor,
-    work: Callable[[SegmentRef, int], StrongroomError | None],
-    own_threads: int,
-) -> None:
-    """Never more in the queue than soon comes: a repository may have millions."""
-    while len(waiting) < most and (segment := next(segments, None)) is not None:
-        waiting[pool.submit(work, segment, own_threads)] = segment
-
-
-def _collect(
-    waiting: dict[Future[StrongroomError | None], SegmentRef],
-    findings: _Findings,
-    reading: _Reading,
-) -> None:
-    done, _ = wait(waiting, timeout=_WAKE_S, return_when=FIRST_COMPLETED)
-    for future in done:
-        segment = waiting.pop(future)
-        reading.end(segment)
-        error = future.result()
-        if error is not None:
-            findings.add(segment_name(segment.id), error)
-
-
-def _scrub_one(
-    store: LocalStore, segment: SegmentRef, threads: int, watch: Watch
-) -> StrongroomError | None:
-    doing = f"scrubbing segment {segment.id.hex()}"
-    try:
-        with open_segment(store, segment, doing=doing) as fd:
-            scrub_descriptor(
-                fd, root=segment.root, doing=doing, threads=threads or None, watch=watch
-            )
-    except CancelledError:
-        raise
-    except StrongroomError as error:
-        return error
-    return None

@@ -16,12 +16,13 @@ from strongroom.errors import CancelledError, DamagedError, StrongroomError
 from strongroom.manifest.entry import FILE, ID_LEN
 from strongroom.manifest.reader import ManifestReader
 from strongroom.ops.stored_segment import check_segment
+from strongroom.ops.subset import AllOfThem, DataSource, SubsetSource
 from strongroom.ops.threads import thread_limit
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.opened import OpenRepository
+from strongroom.repository.rounds import Covered
 from strongroom.repository.snapshots import Snapshot
 
-SEGMENTS_AT_ONCE: Final = 256
 _IDS_AT_ONCE: Final = 1 << 16
 
 
@@ -49,28 +50,44 @@ class VerifyResult:
     damaged_snapshots: int
     """Whose manifest cannot be read."""
     damaged_files: int
+    read: Covered | None = None
+    """How much of the data segments was read; None: only their directories."""
+    round: Covered | None = None
+    """With a subset: how much was read since the round began."""
 
 
 Report = Callable[[Finding], None]
+
+
+def _ignore(_: object) -> None:
+    """For those who do not want to know."""
 
 
 def verify(
     opened: OpenRepository,
     *,
     data: bool = False,
+    subset: float | None = None,
     threads: int | None = None,
     report: Report,
+    note: Callable[[str], None] = _ignore,
+    on_total: Callable[[int], None] = _ignore,
     watch: Watch = UNWATCHED,
 ) -> VerifyResult:
     """Check that every segment of the log is there, that all manifests and directories can be
     read, and that every chunk a file needs is in a directory.
 
-    data: check every stored byte too: every frame, record, chunk id and root. What is found lost
-    is forgotten by the index, so that the next backup stores it again. report: called for each
-    damaged segment, and then for exactly those files that cannot be restored. The log was checked
-    when the repository was opened. Raises CancelledError.
+    data: check every stored byte too: every frame, record, chunk id and root. subset: a part of
+    them, at least that share of the stored bytes, above 0 and up to 1; the next call goes on from
+    there, and when all were checked begins again. on_total: called with the bytes to be read.
+    What is found lost is forgotten by the index, so that the next backup stores it again. report:
+    called for each damaged segment, and then for exactly those files that cannot be restored. The
+    log was checked when the repository was opened. Raises CancelledError, UsageError.
     """
-    return _Verification(opened, thread_limit(threads), report, watch).run(data=data)
+    work = _Verification(opened, thread_limit(threads), report, watch)
+    if subset is not None:
+        return work.run(SubsetSource(opened, subset, note), on_total)
+    return work.run(AllOfThem() if data else None, on_total)
 
 
 class _Verification:
@@ -87,10 +104,12 @@ class _Verification:
         self._damaged_files = 0
         self._damaged_snapshots = 0
 
-    def run(self, *, data: bool) -> VerifyResult:
+    def run(self, source: DataSource | None, on_total: Callable[[int], None]) -> VerifyResult:
         segments = list(self._opened.log.segments())
         self._check_presence(segments)
-        bad = self._check_data(segments) if data else np.empty((0, ID_LEN), np.uint8)
+        bad = np.empty((0, ID_LEN), np.uint8)
+        if source is not None:
+            bad = self._check_data([s for s in segments if s.type == TYPE_DATA], source, on_total)
         inner = Watch(cancel=self._watch.cancel)
         failures = self._opened.rebuild_index(
             damaged=self._damaged_data(segments), bad=bad, watch=inner
@@ -108,6 +127,8 @@ class _Verification:
             damaged_segments=len(self._damaged),
             damaged_snapshots=self._damaged_snapshots,
             damaged_files=self._damaged_files,
+            read=None if source is None else source.read,
+            round=None if source is None else source.round,
         )
 
     def _blame(self, segment_id: bytes, error: StrongroomError) -> None:
@@ -128,12 +149,18 @@ class _Verification:
                 self._blame(segment.id, error)
             self._pause()
 
-    def _check_data(self, segments: Sequence[SegmentRef]) -> NDArray[np.uint8]:
-        """Read all of the data segments. The ids of chunks that are lost."""
+    def _check_data(
+        self,
+        segments: Sequence[SegmentRef],
+        source: DataSource,
+        on_total: Callable[[int], None],
+    ) -> NDArray[np.uint8]:
+        """Read the data segments that are due. The ids of chunks that are lost."""
         lost = [np.empty((0, ID_LEN), np.uint8)]
-        data = [segment for segment in segments if segment.type == TYPE_DATA]
-        for at in range(0, len(data), SEGMENTS_AT_ONCE):
-            batch = data[at : at + SEGMENTS_AT_ONCE]
+        due = source.begin(segments)
+        on_total(sum(segment.length for segment in due))
+        for at in range(0, len(due), source.at_once):
+            batch = due[at : at + source.at_once]
             statuses, bad = self._opened.segments.verify(
                 [segment.id for segment in batch],
                 [segment.root for segment in batch],
@@ -146,6 +173,7 @@ class _Verification:
                 error = segment_error(status, segment.id)
                 if error is not None:
                     self._blame(segment.id, error)
+            source.done(batch)
         return np.concatenate(lost)
 
     def _check_snapshot(self, snapshot: Snapshot) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Collection, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from strongroom.repository.entry import Draft, LogEntry, SegmentRef
 from strongroom.repository.freshness import Freshness, HeadKeeper
 from strongroom.repository.log import Log, Progress, Revise
 from strongroom.repository.manifests import ManifestSource
-from strongroom.repository.names import SEGMENTS, segment_name
+from strongroom.repository.names import SEGMENTS, segment_id_of
 from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool
@@ -77,6 +76,8 @@ class OpenRepository:
         self._heads.check(self.log)
         self._heads.remember(self.log, proven=True)
         self._cache = cache_folder(self.config.repo_id) if cache is None else cache
+        self.state = state
+        """Where this machine remembers what it must not forget; None: in the user's folder."""
         self._stack = ExitStack()
         self._segments: Segments | None = None
         self._tables: ChunkTables | None = None
@@ -286,11 +287,3 @@ class OpenRepository:
         tables, self._tables = self._tables, None
         if tables is not None:
             tables.close()
-
-
-def segment_id_of(name: str) -> bytes:
-    """The id in an object's name; zeros where there is none."""
-    last = name.rpartition("/")[2]
-    with suppress(ValueError):
-        return bytes.fromhex(last) if len(last) == 32 else bytes(16)
-    return bytes(16)

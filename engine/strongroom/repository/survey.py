@@ -16,7 +16,8 @@ from strongroom.errors import CancelledError, DamagedError, StrongroomError
 from strongroom.manifest.ids import read_ids
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.interval import as_ids
-from strongroom.repository.opened import SEGMENTS, OpenRepository, segment_id_of, segment_name
+from strongroom.repository.names import SEGMENTS, segment_id_of, segment_name
+from strongroom.repository.opened import OpenRepository
 
 if TYPE_CHECKING:
     from typing import Self
