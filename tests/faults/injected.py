@@ -120,7 +120,7 @@ class Driver:
         env = {
             "STRONGROOM_REPOSITORY": str(base / "repository"),
             "XDG_CACHE_HOME": str(base / "caches"),
-            "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"],
+            "XDG_STATE_HOME": str(base / "states"),
         }
         given = words if words[0] == "scrub" or not keyed else (*words, "--key-file", key)
         told = self._run(None, do="program", cwd=base, words=given, env=env).told

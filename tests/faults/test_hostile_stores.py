@@ -278,13 +278,11 @@ def test_the_next_backup_after_a_verify_is_whole(
     assert not [f for f in findings if f.snapshot is not None and f.snapshot.id == snapshot.id]
 
 
-def test_an_old_copy_is_told_only_by_those_who_saw_a_newer_one(
-    prey: Prey, faulty: Driver, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_old_copy_is_told_only_by_those_who_saw_a_newer_one(prey: Prey, faulty: Driver) -> None:
     faulty.program(prey.library.base, "snapshots")
     prey.library.entries()[2].unlink()
     codes(faulty, prey, (15, 15, 15, 15))
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "stranger"))
+    shutil.rmtree(prey.library.base / "states")
     codes(faulty, prey, (0, 0, 0, 0))
     assert prey.library.snapshots() == [snapshot for snapshot, _ in prey.taken[:2]]
 

@@ -177,7 +177,7 @@ def test_a_session_that_is_forgotten_frees_itself_before_its_index(spool: Path) 
     assert len(list(Path("/proc/self/fd").iterdir())) == before - 2
 
 
-def test_a_cancelled_call_is_the_end_of_the_session(session: WriteSession) -> None:
+def test_a_cancelled_call_only_ends_early(session: WriteSession, tmp_path: Path) -> None:
     read, write = os.pipe()
     try:
         with pytest.raises(CancelledError):
@@ -185,8 +185,13 @@ def test_a_cancelled_call_is_the_end_of_the_session(session: WriteSession) -> No
     finally:
         os.close(read)
         os.close(write)
-    with pytest.raises(StrongroomError, match="not usable any more"):
-        session.files([])
+    (tmp_path / "file").write_bytes(b"abc")
+    results, ids = session.files([bytes(tmp_path / "file")])
+    assert (results["size"][0], len(ids)) == (3, 1)
+    session.flush()
+    assert len(session.take_segments()) == 1
+    session.finish()
+    assert session.take_segments() == []
 
 
 def test_a_source_that_cannot_be_read_is_told(session: WriteSession, spool: Path) -> None:
