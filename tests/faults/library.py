@@ -64,11 +64,6 @@ class Library:
         return self.base / "cache"
 
     @property
-    def state(self) -> Path:
-        """What is remembered of it; not copied, as copies of one repository go ways of their own."""
-        return self.base / "state"
-
-    @property
     def tree(self) -> Path:
         return self.base / "tree"
 

@@ -24,7 +24,7 @@ from strongroom.repository.entry import Draft, LogEntry, SegmentRef
 from strongroom.repository.freshness import Freshness, HeadKeeper
 from strongroom.repository.log import Log, Progress, Revise
 from strongroom.repository.manifests import ManifestSource
-from strongroom.repository.names import SEGMENTS, segment_id_of
+from strongroom.repository.names import SEGMENTS, segment_id_of, segment_name
 from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool

@@ -120,9 +120,10 @@ class BackupSession:
         if manifest is not None:
             self.partial = manifest
 
-    def finish(self, *, watch: Watch = UNWATCHED) -> None:
-        """Close the data segments; nothing can be taken in after that."""
+    def finish(self, *, watch: Watch = UNWATCHED) -> list[SegmentRef]:
+        """Close the data segments; nothing can be taken in after that. Those that are waiting."""
         self.write.finish(watch=watch)
+        return self.waiting()
 
     def close(self) -> None:
         """Leave nothing of what was not committed. More than once is fine."""
