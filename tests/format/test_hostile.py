@@ -27,9 +27,9 @@ from strongroom import (
 )
 from strongroom.ops.open import open_descriptor
 
-from . import forge, reference
+from . import forge, header_reference, reference
 from .forge import Record, forged, patch
-from .reference import CHUNK, FRAME, PAGE, PLAIN, TAG
+from .header_reference import CHUNK, FRAME, PAGE, PLAIN, TAG
 
 STRONGROOM = Path(sys.executable).with_name("strongroom")
 
@@ -60,7 +60,7 @@ def text(**lies: object) -> bytes:
 def assert_refused(sealed: bytes, code: int, tmp_path, *, password: str | None = None) -> None:
     key = KEY if password is None else Password(password)
     secret = {"root_key": SECRET} if password is None else {"password": password}
-    with pytest.raises(reference.Refused) as by_reference:
+    with pytest.raises(header_reference.Refused) as by_reference:
         reference.open_sealed(sealed, **secret)
     assert by_reference.value.code == code, by_reference.value
     with pytest.raises(StrongroomError) as from_memory:
@@ -287,7 +287,7 @@ def record(index: int, **lie: object) -> Callable[[list[Record]], list[Record]]:
 
 def zstd_chunk(data: bytes, raw_len: int = CHUNK) -> Callable[[list[Record]], list[Record]]:
     """The first chunk, stored as the given codec 1 data."""
-    return record(0, codec=reference.ZSTD, data=data, raw_len=raw_len)
+    return record(0, codec=header_reference.ZSTD, data=data, raw_len=raw_len)
 
 
 def window(log: int) -> bytes:
@@ -337,20 +337,20 @@ FORGED = {
     ),
     "no end record": lambda: few(records=lambda r: r[:-1]),
     "end record twice": lambda: few(
-        records=lambda r: [*r, Record(type=reference.END, id=b"x" * 32)]
+        records=lambda r: [*r, Record(type=header_reference.END, id=b"x" * 32)]
     ),
     "end record with data": lambda: few(
-        records=lambda r: [*r[:-1], Record(type=reference.END, data=b"x", raw_len=1)]
+        records=lambda r: [*r[:-1], Record(type=header_reference.END, data=b"x", raw_len=1)]
     ),
     "data record after the end": lambda: few(records=lambda r: [r[1], r[0], r[1]]),
     "end record first": lambda: media(records=lambda r: [r[-1], *r]),
     "directory among the records": lambda: few(
-        records=lambda r: [Record(type=reference.DIRECTORY, data=bytes(8), raw_len=8), *r]
+        records=lambda r: [Record(type=header_reference.DIRECTORY, data=bytes(8), raw_len=8), *r]
     ),
     "record not where it belongs": lambda: few(records=record(0, at=16)),
     "skipped bytes not zero": lambda: text(
         records=lambda r: [
-            replace(r[0], codec=reference.RAW, data=bytes(CHUNK - 20), raw_len=CHUNK - 20),
+            replace(r[0], codec=header_reference.RAW, data=bytes(CHUNK - 20), raw_len=CHUNK - 20),
             replace(r[1], skipped=b"\1"),
             *r[2:],
         ]
@@ -361,7 +361,7 @@ FORGED = {
     "directory missing": lambda: text(directory=lambda _: None),
     "directory where none belongs": lambda: few(
         padding=lambda z: z[56:],
-        directory=lambda _: Record(type=reference.DIRECTORY, data=bytes(8), raw_len=8),
+        directory=lambda _: Record(type=header_reference.DIRECTORY, data=bytes(8), raw_len=8),
     ),
     "directory offset wrong": lambda: text(
         directory=lambda d: d and replace(d, data=d.data[:-1] + b"\1")
@@ -517,8 +517,8 @@ def test_a_frame_that_opens_under_two_keys_is_refused_by_the_commitment(tmp_path
     other_sk = bytes(reversed(range(32)))
     stream = forge.Stream(plan)
     ids = stream.header[:96]
-    mine, theirs = (reference.segment_keys(sk, ids) for sk in (plan.sk, other_sk))
-    aad = reference.frame_aad(reference.STREAM, 0, True, PAGE)
+    mine, theirs = (header_reference.segment_keys(sk, ids) for sk in (plan.sk, other_sk))
+    aad = reference.frame_aad(header_reference.STREAM, 0, True, PAGE)
     pairs = [(k.key, reference.frame_nonce(k, 0, True)) for k in (mine, theirs)]
     plain = stream.plaintext()
     frame = forge.two_key_ciphertext(pairs[0], pairs[1], aad, plain, free=100)
@@ -540,7 +540,8 @@ def test_a_pipe_gets_all_before_a_chunk_that_does_not_open(threads, tmp_path):
         data,
         root_key=SECRET,
         records=lambda r: [
-            replace(x, codec=reference.ZSTD, data=garbage) if i == 2 else x for i, x in enumerate(r)
+            replace(x, codec=header_reference.ZSTD, data=garbage) if i == 2 else x
+            for i, x in enumerate(r)
         ],
     )
     spoilt = PAGE + 4 * FRAME + 100

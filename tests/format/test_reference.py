@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import forge
-from . import reference as ref
+from . import forge, tree_reference
+from . import header_reference as ref
+from . import reference as reading
 from .forge import Footer, Plan, Record, Stream, forged, patch, rehash, remac, seal
-from .reference import CHUNK, FRAME, HEAD, PAGE, PLAIN, TRAILER
+from .header_reference import CHUNK, FRAME, HEAD, PAGE, PLAIN, TRAILER
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(1, 33))
@@ -28,12 +29,12 @@ TEXT = b"some text that a compressor makes short " * 80_000
 
 
 def opened(data: bytes) -> bytes:
-    return ref.open_sealed(data, root_key=KEY)
+    return reading.open_sealed(data, root_key=KEY)
 
 
 def refusal(data: bytes, **credential: Any) -> tuple[int, str]:
     with pytest.raises(ref.Refused) as caught:
-        ref.open_sealed(data, **(credential or {"root_key": KEY}))
+        reading.open_sealed(data, **(credential or {"root_key": KEY}))
     return caught.value.code, str(caught.value)
 
 
@@ -155,7 +156,7 @@ def test_the_directory_head_may_cross_a_frame_boundary(
     overhang: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A directory this long takes some 500 chunks: small ones do as well.
-    for module in (ref, forge):
+    for module in (reading, forge):
         monkeypatch.setattr(module, "CHUNK", 1000)
     last_plain = PAGE - 16
     count = (last_plain - (HEAD - overhang) - 64) // 8
@@ -175,7 +176,7 @@ def test_each_envelope_opens_the_same_stream(two_envelopes: Stream) -> None:
     sealed = two_envelopes.assemble()
     assert opened(sealed) == SMALL
     # The same password typed with a combining accent.
-    assert ref.open_sealed(sealed, password="correct horse e\u0301") == SMALL
+    assert reading.open_sealed(sealed, password="correct horse e\u0301") == SMALL
 
 
 def test_wrong_credentials_are_a_wrong_key(two_envelopes: Stream) -> None:
@@ -216,12 +217,12 @@ def test_reader_rejects_a_frame_that_two_session_keys_open() -> None:
     plan.envelopes = two_session_keys
     stream = Stream(plan)
     keys = [stream.keys, ref.segment_keys(SALT, stream.header)]
-    a, b = [(k.key, ref.frame_nonce(k, 0, last=True)) for k in keys]
+    a, b = [(k.key, reading.frame_nonce(k, 0, last=True)) for k in keys]
     plain = stream.plaintext()
-    aad = ref.frame_aad(1, 0, last=True, stored_len=len(plain) + 16)
+    aad = reading.frame_aad(1, 0, last=True, stored_len=len(plain) + 16)
     frame = forge.two_key_ciphertext(a, b, aad, plain, free=100)
     sealed = stream.assemble([frame])
-    assert ref.open_frame(keys[1], 0, last=True, stored=frame) != plain
+    assert reading.open_frame(keys[1], 0, last=True, stored=frame) != plain
     file, given_up = opened(sealed), 16 * 100 - HEAD
     assert file == patch(SMALL, given_up, file[given_up : given_up + 16])
     assert refusal(sealed, password=PASSWORD) == (13, "the commitment is wrong")
@@ -680,13 +681,13 @@ def test_reader_rejects_a_lying_trailer(change: dict[str, Any]) -> None:
 
 def test_the_length_gives_the_frames() -> None:
     around = PAGE + TRAILER
-    assert ref.shape(around + PAGE) == (1, PAGE)
-    assert ref.shape(around + FRAME) == (1, FRAME)
-    assert ref.shape(around + FRAME + PAGE) == (2, PAGE)
-    assert ref.shape(around + 2**44) == (2**24, FRAME)
+    assert reading.shape(around + PAGE) == (1, PAGE)
+    assert reading.shape(around + FRAME) == (1, FRAME)
+    assert reading.shape(around + FRAME + PAGE) == (2, PAGE)
+    assert reading.shape(around + 2**44) == (2**24, FRAME)
     for length in (0, around, around + 1, around + FRAME + 1, around + 2**44 + PAGE):
         with pytest.raises(ref.Damaged):
-            ref.shape(length)
+            reading.shape(length)
 
 
 @pytest.mark.parametrize(
@@ -722,41 +723,41 @@ CT_ROOTS = [
 
 def test_the_tree_is_the_one_of_rfc_6962() -> None:
     hashes = [ref.sha256(b"\0" + bytes.fromhex(leaf)) for leaf in CT_LEAVES]
-    roots = [ref.tree_root(hashes[:n]).hex() for n in range(1, 9)]
+    roots = [tree_reference.tree_root(hashes[:n]).hex() for n in range(1, 9)]
     assert roots == CT_ROOTS
 
 
 @pytest.mark.parametrize("n", range(1, 21))
 def test_audit_paths_prove_each_leaf_and_no_other(n: int) -> None:
     hashes = [ref.sha256(bytes([i])) for i in range(n)]
-    root = ref.tree_root(hashes)
+    root = tree_reference.tree_root(hashes)
     for i, leaf in enumerate(hashes):
-        path = ref.audit_path(hashes, i)
-        assert ref.root_from_path(leaf, i, n, path) == root
-        assert ref.root_from_path(ref.sha256(leaf), i, n, path) != root
+        path = tree_reference.audit_path(hashes, i)
+        assert tree_reference.root_from_path(leaf, i, n, path) == root
+        assert tree_reference.root_from_path(ref.sha256(leaf), i, n, path) != root
         for wrong in {*range(n)} - {i}:
             try:
-                assert ref.root_from_path(leaf, wrong, n, path) != root
+                assert tree_reference.root_from_path(leaf, wrong, n, path) != root
             except ref.Damaged:
                 continue
         with pytest.raises(ref.Damaged):
-            ref.root_from_path(leaf, i, n, [*path, root])
+            tree_reference.root_from_path(leaf, i, n, [*path, root])
         if path:
             with pytest.raises(ref.Damaged):
-                ref.root_from_path(leaf, i, n, path[:-1])
+                tree_reference.root_from_path(leaf, i, n, path[:-1])
     with pytest.raises(ref.Damaged):
-        ref.root_from_path(root, n, n, [])
+        tree_reference.root_from_path(root, n, n, [])
 
 
 def test_the_root_in_the_trailer_can_be_rebuilt_without_a_key() -> None:
     sealed = seal(BIG[: CHUNK + 1], root_key=KEY)
-    assert ref.segment_root(sealed) == sealed[-TRAILER + PAGE :][:32]
+    assert reading.segment_root(sealed) == sealed[-TRAILER + PAGE :][:32]
 
 
 def test_the_root_names_every_stored_byte() -> None:
     sealed = seal(SMALL, root_key=KEY)
-    root = ref.segment_root(sealed)
+    root = reading.segment_root(sealed)
     for at in range(PAGE, 2 * PAGE, 97):
-        assert ref.segment_root(patch(sealed, at, bytes([sealed[at] ^ 1]))) != root
+        assert reading.segment_root(patch(sealed, at, bytes([sealed[at] ^ 1]))) != root
     changed = rehash(patch(sealed[:PAGE], 128, bytes(32)))
-    assert ref.segment_root(changed + sealed[PAGE:]) != root
+    assert reading.segment_root(changed + sealed[PAGE:]) != root
