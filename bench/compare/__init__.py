@@ -23,7 +23,7 @@ from bench.compare.results import Corpus, Results
 from bench.compare.rounds import Race
 from bench.corpora import MIB
 from bench.libraries import write_library
-from bench.processes import BUILD, machine, say
+from bench.processes import BUILD, machine, proc_field, say
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - where the disk has no say
 ROOM = 5
@@ -106,7 +106,9 @@ def _workplace(given: Path | None, length: int) -> Iterator[Path]:
     """A folder of its own, gone afterwards."""
     where = given
     if where is None and MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
-        where = MEMORY if shutil.disk_usage(MEMORY).free > ROOM * length else None
+        unused_kib = int(proc_field("/proc/meminfo", "MemAvailable").split()[0])
+        room = min(unused_kib * 1024, shutil.disk_usage(MEMORY).free)
+        where = MEMORY if room > ROOM * length else None
     with tempfile.TemporaryDirectory(prefix="bench-", dir=where) as folder:
         if shutil.disk_usage(folder).free < ROOM * length:
             say(f"{folder} has less than {ROOM} times the corpus free: some may fail")
