@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             _measure(asked, results)
         except KeyboardInterrupt:
             say("interrupted; --resume (make bench-compare RESUME=1) goes on from here")
-    return _report(asked.output, asked.into)
+    return _report(asked.output, asked.image or asked.output.with_suffix(".svg"), asked.into)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, default=BUILD / "compare.jsonl")
     parser.add_argument("--resume", action="store_true", help="keep the lines that there are")
     parser.add_argument("--report", action="store_true", help="measure nothing")
+    parser.add_argument("--image", type=Path, help="the plot; default: beside the lines")
     parser.add_argument(
         "--into", type=Path, nargs="+", default=[], help="Markdown files whose tables are replaced"
     )
@@ -122,7 +123,7 @@ def _file_system(folder: Path) -> str:
     return max(above, key=lambda each: len(each[0]))[1]
 
 
-def _report(lines: Path, into: Sequence[Path]) -> int:
+def _report(lines: Path, image: Path, into: Sequence[Path]) -> int:
     results = Results(lines)
     if not results.corpora():
         say(f"{lines}: nothing was measured")
@@ -132,7 +133,6 @@ def _report(lines: Path, into: Sequence[Path]) -> int:
     if importlib.util.find_spec("matplotlib") is None:
         say("no plot: matplotlib is not installed")
     else:
-        image = lines.with_suffix(".svg")
         importlib.import_module("bench.compare.plot").draw(results.corpora(), image)
         say(f"plot: {image}")
     for document in into:
