@@ -141,10 +141,10 @@ def machine() -> dict[str, object]:
         "zstd": build.zstd,
         "cryptography": version("cryptography"),
         "python": platform.python_version(),
-        "cpu": _field("/proc/cpuinfo", "model name"),
+        "cpu": proc_field("/proc/cpuinfo", "model name"),
         "cpu_features": list(build.cpu_features),
         "cores": os.cpu_count(),
-        "memory": _field("/proc/meminfo", "MemTotal"),
+        "memory": proc_field("/proc/meminfo", "MemTotal"),
         "machine": platform.machine(),
         "kernel": platform.release(),
     }
@@ -162,7 +162,7 @@ def _commit() -> str:
     return commit.stdout.strip() + ("+" if changed.returncode == 1 else "")
 
 
-def _field(path: str, name: str) -> str:
+def proc_field(path: str, name: str) -> str:
     """What a file of /proc says first of name."""
     try:
         lines = Path(path).read_text("utf-8").splitlines()

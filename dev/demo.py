@@ -1,5 +1,5 @@
 """make demo: back up a media library, change it, check it without a key, lose the password, restore
-it with the 64 digits, compare, and damage it.
+it with the 64 digits, compare, let a vault bring the key back, and damage it.
 
 Every step is the command that a user would give, beside `cp -r` of the same library.
 """
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dev import demo_vault
 from dev.console import ROOT, SetupError
 from dev.demo_files import media
 from dev.setup import check_disk
@@ -52,6 +53,7 @@ def main(arguments: list[str]) -> int:
         _write_noise(folder / "library/noise")
         os.chdir(folder)  # so that the commands printed are short
         _report(_stages(folder), _length(folder / "library"))
+        demo_vault.scene(folder)
         _damage(folder)
     return 0
 

@@ -23,7 +23,7 @@ from bench.compare.results import Corpus, Results
 from bench.compare.rounds import Race
 from bench.corpora import MIB
 from bench.libraries import write_library
-from bench.processes import BUILD, machine, say
+from bench.processes import BUILD, machine, proc_field, say
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - where the disk has no say
 ROOM = 5
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
             _measure(asked, results)
         except KeyboardInterrupt:
             say("interrupted; --resume (make bench-compare RESUME=1) goes on from here")
-    return _report(asked.output, asked.into)
+    return _report(asked.output, asked.image or asked.output.with_suffix(".svg"), asked.into)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, default=BUILD / "compare.jsonl")
     parser.add_argument("--resume", action="store_true", help="keep the lines that there are")
     parser.add_argument("--report", action="store_true", help="measure nothing")
+    parser.add_argument("--image", type=Path, help="the plot; default: beside the lines")
     parser.add_argument(
         "--into", type=Path, nargs="+", default=[], help="Markdown files whose tables are replaced"
     )
@@ -106,7 +107,9 @@ def _workplace(given: Path | None, length: int) -> Iterator[Path]:
     """A folder of its own, gone afterwards."""
     where = given
     if where is None and MEMORY.is_dir() and os.access(MEMORY, os.W_OK):
-        where = MEMORY if shutil.disk_usage(MEMORY).free > ROOM * length else None
+        unused_kib = int(proc_field("/proc/meminfo", "MemAvailable").split()[0])
+        room = min(unused_kib * 1024, shutil.disk_usage(MEMORY).free)
+        where = MEMORY if room > ROOM * length else None
     with tempfile.TemporaryDirectory(prefix="bench-", dir=where) as folder:
         if shutil.disk_usage(folder).free < ROOM * length:
             say(f"{folder} has less than {ROOM} times the corpus free: some may fail")
@@ -120,7 +123,7 @@ def _file_system(folder: Path) -> str:
     return max(above, key=lambda each: len(each[0]))[1]
 
 
-def _report(lines: Path, into: Sequence[Path]) -> int:
+def _report(lines: Path, image: Path, into: Sequence[Path]) -> int:
     results = Results(lines)
     if not results.corpora():
         say(f"{lines}: nothing was measured")
@@ -130,7 +133,6 @@ def _report(lines: Path, into: Sequence[Path]) -> int:
     if importlib.util.find_spec("matplotlib") is None:
         say("no plot: matplotlib is not installed")
     else:
-        image = lines.with_suffix(".svg")
         importlib.import_module("bench.compare.plot").draw(results.corpora(), image)
         say(f"plot: {image}")
     for document in into:

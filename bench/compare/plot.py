@@ -11,6 +11,7 @@ from matplotlib.figure import Figure  # type: ignore[import-not-found,unused-ign
 
 from bench.compare.contestant import OPERATIONS
 from bench.compare.results import Comparison
+from bench.compare.table import provisional
 from bench.corpora import MIB
 from bench.plot import BASE, OTHERS, OURS
 
@@ -30,8 +31,9 @@ def draw(comparisons: Sequence[Comparison], image: Path) -> None:
         for axis, operation in zip(across, OPERATIONS, strict=True):
             _bars(axis, comparison, operation)
     line = comparisons[-1].machine
+    label = "Provisional. " if provisional(comparisons) else ""
     figure.suptitle(
-        f"Seconds, Strongroom {line['strongroom']} ({line['commit']}) and others,"
+        f"{label}Seconds, Strongroom {line['strongroom']} ({line['commit']}) and others,"
         f" {line['date']}: {line['cpu']}, {line['cores']} cores, {line['place']}",
         fontsize=10,
     )

@@ -125,7 +125,7 @@ class Race:
         """What was restored is what was given, byte for byte."""
         source, out = self.place.source, self.place.out
         whole_path = out / str(source).lstrip("/")
-        found = next(each for each in (whole_path, out / source.name, out) if each.is_dir())
+        found = whole_path if whole_path.is_dir() else out
         for folder, _, names in os.walk(source):
             files = [name for name in names if Path(folder, name).is_file()]
             beside = found / Path(folder).relative_to(source)

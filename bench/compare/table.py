@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.compare.contestant import OPERATIONS
@@ -43,6 +44,16 @@ def replace(path: Path, results: Results) -> None:
     path.write_text(text, "utf-8")
 
 
+def provisional(comparisons: Sequence[Comparison]) -> bool:
+    """Whether rounds, data or quiet were too little for figures to be quoted."""
+    return any(
+        each.rounds() < ROUNDS_MIN
+        or each.corpus.length < BYTES_MIN
+        or each.disturbed() > DISTURBED_MAX
+        for each in comparisons
+    )
+
+
 def _about(comparisons: list[Comparison]) -> str:
     line = comparisons[-1].machine
     rounds = min(each.rounds() for each in comparisons)
@@ -54,8 +65,7 @@ def _about(comparisons: list[Comparison]) -> str:
         f" brackets the time as a multiple of {BASE}'s in the same round; bold is faster. Other"
         f" programs took at most {disturbed:.0%} of the processors."
     )
-    least = min(each.corpus.length for each in comparisons)
-    if rounds < ROUNDS_MIN or least < BYTES_MIN or disturbed > DISTURBED_MAX:
+    if provisional(comparisons):
         return f"**Provisional: short, or on a machine that was busy.** {words}"
     return words
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from format import reference
+from format import reference, tree_reference
 from program import Program
 from strongroom import (
     DamagedError,
@@ -38,12 +38,12 @@ def test_every_frame_can_be_proven(film: Path) -> None:
     stored = film.read_bytes()
     frames = reference.split_frames(stored)
     assert len(frames) == 7
-    hashes = reference.leaves(stored[:4096], frames)
+    hashes = tree_reference.leaves(stored[:4096], frames)
     for number, frame in enumerate(frames):
         made = prove(film, frame=number)
         assert made.root == root
         assert made.frame == frame
-        assert made.proof[80:] == b"".join(reference.audit_path(hashes, number))
+        assert made.proof[80:] == b"".join(tree_reference.audit_path(hashes, number))
         verify_proof(made.proof, root=root, frame=frame)
 
 
@@ -105,7 +105,7 @@ def test_a_node_does_not_pass_for_a_leaf(film: Path) -> None:
     # from nodes by their first byte, and a frame has a length of its own besides.
     made = prove(film, frame=2)
     stored = film.read_bytes()
-    hashes = reference.leaves(stored[:4096], reference.split_frames(stored))
+    hashes = tree_reference.leaves(stored[:4096], reference.split_frames(stored))
     node = hashes[2] + hashes[3]
     lie = made.proof[:20] + (2).to_bytes(4) + (1).to_bytes(8) + made.proof[32:80]
     lie += made.proof[112:]

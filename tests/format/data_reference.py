@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from blake3 import blake3
 
-from . import reference as ref
-from .reference import DATA_SEGMENT, FOOTER, FRAME, HEAD, PAGE, PLAIN, TAG, TRAILER, require
+from . import header_reference as ref
+from . import reference as reading
+from . import tree_reference
+from .header_reference import DATA_SEGMENT, FOOTER, FRAME, HEAD, PAGE, PLAIN, TAG, TRAILER, require
 
 ENTRY = struct.Struct(">I I I B 3s 32s")
 MOST_RECORDS = 21_841
@@ -42,7 +44,7 @@ def lengths(end: int, count: int) -> tuple[int, int]:
 def root_of_segment(data: bytes) -> bytes:
     """Rebuilt from the header and the frames, without a key."""
     header = ref.parse_header(data[:PAGE], DATA_SEGMENT)
-    return ref.root_of(header.raw, split(data)[0])
+    return tree_reference.root_of(header.raw, split(data)[0])
 
 
 def read_chunks(data: bytes, root_key: bytes, k_id: bytes) -> list[tuple[bytes, bytes]]:
@@ -52,31 +54,33 @@ def read_chunks(data: bytes, root_key: bytes, k_id: bytes) -> list[tuple[bytes, 
     frames, digests = split(data)
     last = len(frames) - 1
     plain = b"".join(
-        ref.open_frame(keys, i, i == last, frame, kind=DATA_SEGMENT)
+        reading.open_frame(keys, i, i == last, frame, kind=DATA_SEGMENT)
         for i, frame in enumerate(frames)
     )
     chunks = read_plaintext(plain, k_id, len(frames[-1]))
     require(digests == b"".join(blake3(f).digest() for f in frames), "a digest is wrong")
-    require(data[-TRAILER:] == ref.make_trailer(header.raw, frames), "the trailer is wrong")
+    require(
+        data[-TRAILER:] == tree_reference.make_trailer(header.raw, frames), "the trailer is wrong"
+    )
     return chunks
 
 
 def read_plaintext(plain: bytes, k_id: bytes, last_len: int) -> list[tuple[bytes, bytes]]:
-    records, end = ref.walk_records(plain)
+    records, end = reading.walk_records(plain)
     require(1 <= len(records) <= MOST_RECORDS, "too few or too many records")
     chunks: list[tuple[bytes, bytes]] = []
     for _, head, stored in records:
-        chunk = ref.read_data_record(head, stored, head[6])
+        chunk = reading.read_data_record(head, stored, head[6])
         require(chunk_id(k_id, chunk) == head[6], "a chunk is not what its id says")
         chunks.append((head[6], chunk))
     n = -(-len(plain) // PLAIN)
     require((n, last_len) == lengths(end, len(records)), "not the layout of these records")
-    directory = ref.make_directory(entries_of(records))
-    ref.check_ending(plain, end, directory, [len(chunk) for _, chunk in chunks])
+    directory = reading.make_directory(entries_of(records))
+    reading.check_ending(plain, end, directory, [len(chunk) for _, chunk in chunks])
     return chunks
 
 
-def entries_of(records: Sequence[tuple[int, ref.Head, bytes]]) -> bytes:
+def entries_of(records: Sequence[tuple[int, reading.Head, bytes]]) -> bytes:
     return b"".join(
         ENTRY.pack(at, stored_len, raw_len, codec, bytes(3), record_id)
         for at, (_, codec, _, stored_len, raw_len, _, record_id), _ in records

@@ -19,8 +19,10 @@ import zstandard
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from . import reference as ref
-from .reference import CHUNK, FOOTER, FRAME, HEAD, PAGE, PLAIN, TAG
+from . import header_reference as ref
+from . import reference as reading
+from . import tree_reference
+from .header_reference import CHUNK, FOOTER, FRAME, HEAD, PAGE, PLAIN, TAG
 
 T = TypeVar("T")
 Edit = Callable[[T], T]
@@ -98,8 +100,8 @@ class Frame:
     type: int = ref.STREAM
 
     def seal(self, keys: ref.Keys) -> bytes:
-        nonce = ref.frame_nonce(keys, self.index, self.last)
-        aad = ref.frame_aad(self.type, self.index, self.last, self.stored_len)
+        nonce = reading.frame_nonce(keys, self.index, self.last)
+        aad = reading.frame_aad(self.type, self.index, self.last, self.stored_len)
         return AESGCM(keys.key).encrypt(nonce, self.plain, aad)
 
 
@@ -301,7 +303,7 @@ class Stream:
         """The segment; its trailer fits the frames as a reader will cut them."""
         body = b"".join(self.frames() if frames is None else frames)
         cut = [body[at : at + FRAME] for at in range(0, len(body), FRAME)] or [b""]
-        root = ref.root_of(self.header, cut)
+        root = tree_reference.root_of(self.header, cut)
         trailer = Trailer(self.header, root, len(cut), len(cut[-1]), PAGE + len(body))
         return self.header + body + self.plan.trailer(trailer).pack()
 

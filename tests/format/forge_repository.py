@@ -12,17 +12,19 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import cbor2
+from blake3 import blake3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from . import data_reference as data
-from . import forge, whole_reference
+from . import forge, tree_reference, whole_reference
+from . import header_reference as ref
 from . import manifest_reference as manifest
-from . import reference as ref
+from . import reference as reading
 from . import repository_reference as repository
 from .forge import Edit, Record, Stream, honest
+from .header_reference import CHUNK, DATA_SEGMENT, FOOTER, HEAD, MANIFEST, PAGE, PLAIN, TAG
 from .manifest_reference import Entry
-from .reference import CHUNK, DATA_SEGMENT, FOOTER, HEAD, MANIFEST, PAGE, PLAIN, TAG
 
 ROOT_KEY, REPO_ID, SK, SESSION = bytes(range(32)), b"r" * 32, b"s" * 32, b"session of 16 by"
 DATA_ID, MANIFEST_ID = b"\xda" * 16, b"\x3a" * 16
@@ -115,10 +117,10 @@ def data_segment(chunks: Sequence[bytes], lies: Lies) -> bytes:
     footer = forge.Footer(
         offsets[-1], directory_at, len(body), len(held), sum(r.raw_len for _, r in held)
     )
-    plain = plain.ljust(directory_at, b"\0") + ref.make_directory(body)
+    plain = plain.ljust(directory_at, b"\0") + reading.make_directory(body)
     frames = stream.frames(plain + lies.footer(footer).pack())
-    digests = lies.digests(b"".join(ref.blake3(frame).digest() for frame in frames))
-    root, total = ref.root_of(stream.header, frames), PAGE + sum(map(len, frames))
+    digests = lies.digests(b"".join(blake3(frame).digest() for frame in frames))
+    root, total = tree_reference.root_of(stream.header, frames), PAGE + sum(map(len, frames))
     trailer = forge.Trailer(stream.header, root, len(frames), len(frames[-1]), total)
     return stream.header + b"".join(frames) + digests + lies.trailer(trailer).pack()
 

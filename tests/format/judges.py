@@ -12,7 +12,7 @@ from strongroom import Repository, RootKey, StrongroomError
 
 from . import forge_repository as forge
 from . import whole_reference as reference
-from .reference import Refused
+from .header_reference import Refused
 
 Objects = Mapping[str, bytes]
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .reference import CHUNK, Unsupported, require
+from .header_reference import CHUNK, Unsupported, require
 
 FIELDS = struct.Struct(">B B H I I I q q Q Q Q Q Q H H I I I")
 ATTRIBUTE = struct.Struct(">H I")

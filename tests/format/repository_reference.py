@@ -10,7 +10,7 @@ import cbor2
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from .reference import (
+from .header_reference import (
     NO_NONCE,
     PASSWORD,
     Damaged,

@@ -21,8 +21,8 @@ from strongroom import (
     seal_file,
 )
 
-from . import forge, reference
-from .reference import CHUNK, PLAIN
+from . import forge, header_reference, reference
+from .header_reference import CHUNK, PLAIN
 
 SECRET = bytes(range(32))
 KEY = RootKey(SECRET)
@@ -100,10 +100,10 @@ def seal_bytes_records(data: bytes) -> list[forge.Record]:
     """The records as the core's zstd makes them."""
     plan = forge.Plan(data, root_key=SECRET)
     stored = seal_bytes(data, key=KEY)
-    header = reference.parse_header(stored[:4096])
-    keys = reference.segment_keys(reference.unwrap(header, SECRET, None), header.raw)
+    header = header_reference.parse_header(stored[:4096])
+    keys = header_reference.segment_keys(header_reference.unwrap(header, SECRET, None), header.raw)
     plain = reference.open_frame(keys, 0, True, reference.split_frames(stored)[0])
-    head = reference.RECORD_HEAD.unpack_from(plain)
+    head = header_reference.RECORD_HEAD.unpack_from(plain)
     return [replace(forge.Stream(plan).records()[0], data=plain[48 : 48 + head[3]])]
 
 

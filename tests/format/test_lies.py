@@ -18,9 +18,9 @@ from strongroom import StrongroomError
 from . import forge_repository as forge
 from .forge import Record, patch, random_id, remac
 from .forge_repository import item, lie
+from .header_reference import CHUNK
 from .judges import both, by_reference, opened, stored
 from .manifest_reference import ENTRY, IDS, Entry
-from .reference import CHUNK
 
 
 def entry(number: int, **change: Any) -> Callable[[list[Entry]], list[Entry]]:

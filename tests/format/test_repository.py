@@ -19,7 +19,7 @@ from strongroom.repository.private import Private, Retagged
 from strongroom.repository.slots import add_slot, read_slots
 
 from . import repository_reference as reference
-from .reference import Refused
+from .header_reference import Refused
 
 SECRET = ROOT.to_bytes()
 

@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from strongroom import Password, Repository, StrongroomError
 
 from . import forge_repository as forge
-from . import reference as ref
+from . import header_reference as ref
 from . import repository_reference as repository
 from . import whole_reference as reference
+from .header_reference import Refused
 from .judges import Objects, stored
-from .reference import Refused
 
 PASSWORD = "correct horse"
 CHEAPEST = struct.pack(">I B B H", 65536, 3, 1, 0)

@@ -9,7 +9,7 @@ import pytest
 
 from strongroom import Password, RootKey, open_bytes, scrub
 
-from . import forge, reference
+from . import forge, header_reference, reference, tree_reference
 
 HERE = Path(__file__).parent
 FORMAT = HERE.parent.parent / "docs/FORMAT.md"
@@ -32,14 +32,14 @@ def example() -> dict[str, bytes]:
     stream = forge.Stream(PLAN)
     keys, header = stream.keys, stream.header
     (frame,) = stream.frames()
-    leaf = reference.leaf(header, 0, True, frame)
+    leaf = tree_reference.leaf(header, 0, True, frame)
     return {
         "RK": ROOT_KEY,
         "SK": PLAN.sk,
         "repo_id": PLAN.repo_id,
         "session_id": PLAN.session_id,
         "salt": PLAN.salt,
-        "K_wrap": reference.wrap_key(ROOT_KEY, PLAN.repo_id),
+        "K_wrap": header_reference.wrap_key(ROOT_KEY, PLAN.repo_id),
         "owner envelope": header[160:276],
         "key": keys.key,
         "base_nonce": keys.base_nonce,
@@ -49,12 +49,12 @@ def example() -> dict[str, bytes]:
         "header MAC": header[128:160],
         "header digest": header[4064:],
         "frame 0, nonce": reference.frame_nonce(keys, 0, True),
-        "frame 0, aad": reference.frame_aad(reference.STREAM, 0, True, 4096),
+        "frame 0, aad": reference.frame_aad(header_reference.STREAM, 0, True, 4096),
         "frame 0, first 64": frame[:64],
         "frame 0, tag": frame[-16:],
         "leaf_0": leaf,
-        "segment_root": reference.root_of(header, [frame]),
-        "whole segment, SHA-256": reference.sha256(stream.assemble()),
+        "segment_root": tree_reference.root_of(header, [frame]),
+        "whole segment, SHA-256": header_reference.sha256(stream.assemble()),
     }
 
 

@@ -15,7 +15,7 @@ from strongroom import KdfParameters, Labels, Password, Repository, RootKey
 
 from . import manifest_reference as manifest
 from . import whole_reference as reference
-from .reference import CHUNK
+from .header_reference import CHUNK
 
 PASSWORD = "correct horse"
 

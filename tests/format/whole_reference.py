@@ -8,10 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import data_reference as data
-from . import reference as ref
+from . import header_reference as ref
+from . import reference as reading
 from . import repository_reference as repository
+from . import tree_reference
+from .header_reference import (
+    CHUNK,
+    MANIFEST,
+    PAGE,
+    Damaged,
+    Refused,
+    Unsupported,
+    WrongKey,
+    require,
+)
 from .manifest_reference import FILE, Entry, read_manifest
-from .reference import CHUNK, MANIFEST, PAGE, Damaged, Refused, Unsupported, WrongKey, require
 from .repository_reference import Config
 
 NAMES = re.compile(
@@ -86,12 +97,12 @@ def read(objects: Mapping[str, bytes], root_key: bytes) -> Contents:
         require(header.repo_id == config.repo_id, "a segment of another repository")
         if kind == MANIFEST:
             # Also those that no snapshot names.
-            read_manifest(ref.open_sealed(stored, root_key=root_key, kind=MANIFEST))
+            read_manifest(reading.open_sealed(stored, root_key=root_key, kind=MANIFEST))
         else:
             chunks.update(data.read_chunks(stored, root_key, k_id))
     for info in state.snapshots.values():
         manifest = segment(objects, info["id"], None)
-        plain = ref.open_sealed(manifest, root_key=root_key, kind=MANIFEST)
+        plain = reading.open_sealed(manifest, root_key=root_key, kind=MANIFEST)
         snapshots.append(Snapshot(info, read_manifest(plain)))
         check_snapshot(snapshots[-1], chunks)
     return Contents(snapshots, chunks)
@@ -107,8 +118,8 @@ def segment(objects: Mapping[str, bytes], segment_id: bytes, length: int | None)
 
 def root_of(stored: bytes, kind: int) -> bytes:
     header = stored[:PAGE]
-    frames = ref.split_frames(stored) if kind == MANIFEST else data.split(stored)[0]
-    return ref.root_of(header, frames)
+    frames = reading.split_frames(stored) if kind == MANIFEST else data.split(stored)[0]
+    return tree_reference.root_of(header, frames)
 
 
 def check_snapshot(snapshot: Snapshot, chunks: Mapping[bytes, bytes]) -> None:

@@ -25,7 +25,7 @@ from strongroom.ops.tree import Selection
 from strongroom.repository.create import create_repository
 from strongroom.repository.opened import OpenRepository
 from strongroom.stores.local import LocalStore
-from tests.ops.test_restore_tree import build, listed, picture, recipes, write
+from tests.ops.trees import build, listed, picture, recipes, write
 
 KEY = RootKey(bytes(range(32)))
 

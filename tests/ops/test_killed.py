@@ -14,7 +14,7 @@ import pytest
 from strongroom.ops import contents, gather, tree
 from strongroom.ops.overwrite import Overwrite
 from tests.ops.test_backup_and_restore import Vault
-from tests.ops.test_restore_tree import Snapshot, picture, write
+from tests.ops.trees import Snapshot, picture, write
 
 STEPS = ("open", "link", "rename", "mkdir", "symlink", "unlink", "fsync", "chmod", "utime", "close")
 

@@ -183,6 +183,15 @@ def test_status_and_log_are_for_the_operator(tmp_path: Path) -> None:
 # --- start and stop ---
 
 
+def test_the_server_loads_nothing_that_knows_keys_or_segments() -> None:
+    program = "import sys, strongroom.vault.server.service; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    loaded = {name for name in done.stdout.decode().split() if name.startswith("strongroom.")}
+    allowed = ("strongroom.vault.", "strongroom.errors")
+    assert {name for name in loaded if not name.startswith(allowed)} == {"strongroom.vault"}
+    assert not any("client" in name for name in loaded)
+
+
 def test_it_stops_gracefully(tmp_path: Path) -> None:
     with served(tmp_path / "vault") as service:
         assert get(service, "/healthz")[0] == 200

@@ -31,6 +31,7 @@ VERBS: Final = {
     "diff": "Say what changed from one snapshot to another.",
     "tag": "Change the tags of snapshots.",
     "forget": "Forget snapshots: by name, or all that a policy does not keep.",
+    "repair": "Store again what was lost, from files that still have it.",
     "prune": "Remove what no snapshot needs any more.",
     "restore": "Bring back a snapshot, or some of it.",
     "cat": "Write a file of a snapshot to standard output.",

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from strongroom._core import Cancel, Watch
+from strongroom._core import Cancel, Progress, Watch
 from strongroom.ops.forget import TagChange, forget, retag
 from strongroom.ops.prune import PruneOptions, PruneResult, prune
+from strongroom.ops.repair import RepairResult, repair
 from strongroom.ops.retention import Policy, Verdict
+from strongroom.ops.verify import Finding
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.snapshots import Snapshot
 
 
-def _ignore(_: str) -> None:
+def _ignore(_: object) -> None:
     """For those who do not want to know."""
 
 
@@ -23,7 +26,8 @@ def _all(_: Snapshot) -> bool:
 
 
 class Upkeep:
-    """Part of a Repository: forgetting and tagging snapshots, removing what none needs.
+    """Part of a Repository: forgetting and tagging snapshots, removing what none needs, and
+    storing again what was lost.
 
     As safe beside running backups of others as everything else; nothing here needs a lock.
     """
@@ -68,3 +72,22 @@ class Upkeep:
         """
         with self._turn() as opened:
             return prune(opened, options, note=on_note, watch=Watch(cancel=cancel))
+
+    def repair(
+        self,
+        sources: Sequence[str | bytes | os.PathLike[str]],
+        *,
+        threads: int | None = None,
+        on_damage: Callable[[Finding], None] = _ignore,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> RepairResult:
+        """Verify all data, and store again what is lost and files below sources still have.
+
+        on_damage: called for each file that stays hurt. Raises SourceError, TargetError,
+        CancelledError.
+        """
+        with self._turn() as opened:
+            watch = Watch(progress, cancel)
+            opened.log.load()
+            return repair(opened, sources, report=on_damage, threads=threads or 0, watch=watch)

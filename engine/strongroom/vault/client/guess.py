@@ -19,6 +19,7 @@ from strongroom.vault.client.derive import (
 )
 from strongroom.vault.client.endpoint import CodeError, Endpoint
 from strongroom.vault.client.pins import Pins
+from strongroom.vault.client.words import after_guess
 from strongroom.vault.messages import (
     Answered,
     Offer,
@@ -75,7 +76,7 @@ class Guessing:
         except (WrongPasswordError, MalformedError):
             self._was_wrong(tag, answered, remember=remember)
             raise WrongKeyError(
-                f"{doing}: wrong password, {self.offer.left - 1} attempts left",
+                f"{doing}: wrong password, {after_guess(self.offer)}",
                 hint="or the vault's answer was altered; the 64 digits open it: --key-file",
             ) from None
         released = self._release(export_key, login.ke1, answered)

@@ -60,6 +60,14 @@ def before_guess(offer: Offer) -> list[str]:
     return lines
 
 
+def after_guess(offer: Offer) -> str:
+    """What a wrong guess has left of an offer."""
+    left = min(offer.left, offer.lifetime_left) - 1
+    if left == 0:
+        return "and it was the last attempt: the vault destroyed what it held"
+    return f"{left} attempt{'s' if left > 1 else ''} left"
+
+
 def duration(seconds: int) -> str:
     """90 as 2 minutes: never less than it is."""
     for length, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
