@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from strongroom.errors import DamagedError
+from strongroom.errors import DamagedError, SourceError
 from strongroom.manifest.entry import (
     BODY_MAX,
     END_ITEM,
@@ -35,12 +35,13 @@ class Earlier:
     """Answers whether a path was in an older manifest. Ask in order.
 
     What it holds is checked only for form: compare all of it with what is known of the path, or
-    decode it. A manifest that ends in damage is, from there on, one that held nothing.
+    decode it. A manifest that ends in damage, or cannot be read any further, is from there on one
+    that held nothing.
     """
 
     def __init__(self, source: Readable | None) -> None:
         """Raises UnsupportedError."""
-        self.damage: DamagedError | None = None
+        self.damage: DamagedError | SourceError | None = None
         """What ended it before its time."""
         self._entries = iter(()) if source is None else self._read(source)
         self._next = next(self._entries, None)
@@ -63,7 +64,7 @@ class Earlier:
     def _read(self, source: Readable) -> Iterator[Stored]:
         try:
             yield from read_stored(source)
-        except DamagedError as error:
+        except (DamagedError, SourceError) as error:
             self.damage = error
 
 

@@ -181,7 +181,7 @@ def _previous(
 ) -> Previous | None:
     try:
         manifest = stack.enter_context(repository.open_manifest(parent))
-    except DamagedError as error:
+    except (DamagedError, SourceError) as error:
         note(f"every file is read, as the last snapshot is of no use: {error}")
         return None
     return Previous(manifest, parent.time)
