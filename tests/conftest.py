@@ -10,9 +10,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from program import Program
 from strongroom import KdfParameters, Password, RootKey
+
+# How long an example takes says how busy the machine is.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 MIB = 2**20
 CHEAPEST = KdfParameters(memory_kib=64 * 1024, passes=3, lanes=1)

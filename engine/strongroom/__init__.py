@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from strongroom.ops.counts import Counts as Counts
     from strongroom.ops.describe import RepositoryInfo as RepositoryInfo
     from strongroom.ops.describe import describe_repository as describe_repository
+    from strongroom.ops.forget import TagChange as TagChange
     from strongroom.ops.inspect import SealedInfo as SealedInfo
     from strongroom.ops.inspect import inspect_file as inspect_file
     from strongroom.ops.open import open_bytes as open_bytes
@@ -57,9 +58,11 @@ if TYPE_CHECKING:
     from strongroom.ops.prove import Proof as Proof
     from strongroom.ops.prove import prove as prove
     from strongroom.ops.prove import verify_proof as verify_proof
+    from strongroom.ops.prune import PruneOptions as PruneOptions
     from strongroom.ops.repository import Repository as Repository
     from strongroom.ops.restore_options import RestoreCounts as RestoreCounts
     from strongroom.ops.restore_options import RestoreOptions as RestoreOptions
+    from strongroom.ops.retention import Policy as Policy
     from strongroom.ops.saved import SavedSnapshot as SavedSnapshot
     from strongroom.ops.scrub import ScrubResult as ScrubResult
     from strongroom.ops.scrub import scrub as scrub
@@ -101,8 +104,10 @@ _HOME = {
     "Opener": "ops.opener",
     "Overwrite": "ops.overwrite",
     "Password": "keys.password",
+    "Policy": "ops.retention",
     "Progress": "_core",
     "Proof": "ops.prove",
+    "PruneOptions": "ops.prune",
     "Repository": "ops.repository",
     "RepositoryInfo": "ops.describe",
     "RepositoryScrub": "ops.scrub_repository",
@@ -121,6 +126,7 @@ _HOME = {
     "SourceError": "errors",
     "Stats": "ops.stats",
     "StrongroomError": "errors",
+    "TagChange": "ops.forget",
     "TargetError": "errors",
     "TargetExistsError": "errors",
     "UnsupportedError": "errors",

@@ -18,8 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_a
 
 from faults.injected import Driver, Fault, driver
 from faults.library import Library, look
+from strongroom._core import TYPE_DATA
 from strongroom.manifest.entry import FILE, FOLDER, SYMLINK
 from strongroom.ops.overwrite import Overwrite
+from strongroom.ops.prune import PruneOptions
+from strongroom.repository.opened import segment_name
 from strongroom.repository.snapshots import Snapshot
 
 MIB = 2**20
@@ -240,6 +243,47 @@ class Machine(RuleBasedStateMachine):
             self.library.restore(snapshot, target, overwrite=Overwrite.ALWAYS)
             assert shape_of(self.library.restored(target)) == shape
         shutil.rmtree(target)
+
+    @rule(choice=CHOICE)
+    def forget(self, choice: int) -> None:
+        if self.taken:
+            snapshot, _ = self.taken.pop(choice % len(self.taken))
+            with self.library.open() as repository:
+                repository.upkeep.forget([snapshot.id.hex()])
+
+    @rule()
+    def prune(self) -> None:
+        """Nothing stays that is not needed, however it came there."""
+        with self.library.open() as repository:
+            for _ in range(2):
+                repository.upkeep.prune(options=PruneOptions(grace_s=0))
+            live = {segment_name(s.id) for s in repository._opened.log.segments()}
+            assert set(repository._opened.store.list("segments/")) == live
+            assert [saved.info for saved in repository.snapshots()] == [s for s, _ in self.taken]
+
+    @rule(choice=CHOICE, byte=st.integers(200, 5000))
+    def damage_and_repair(self, choice: int, byte: int) -> None:
+        """Damage to what the tree still has is undone from there."""
+        with self.library.open() as repository:
+            self.back_up()
+            opened = repository._opened
+            opened.log.load()
+            found = [s for s in opened.log.segments() if s.type == TYPE_DATA]
+            if not found:
+                return
+            segment = found[choice % len(found)]
+            path = opened.store.path_of(segment_name(segment.id))
+            kept = path.read_bytes()
+            path.unlink()
+            path.write_bytes(kept[:byte] + bytes([kept[byte] ^ 1]) + kept[byte + 1 :])
+            result = repository.upkeep.repair([self.library.tree])
+            if result.lost_files:  # in older snapshots alone: the copy is found again
+                path.unlink()
+                path.write_bytes(kept)
+                repository.verify(data=True)
+                return
+        self.prune()
+        self.verify()
 
     @rule()
     def lose_the_index(self) -> None:

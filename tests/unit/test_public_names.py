@@ -19,8 +19,11 @@ import strongroom
 NAMES = [
     "Freshness",
     "Head",
+    "Policy",
+    "PruneOptions",
     "RepositoryInfo",
     "RolledBackError",
+    "TagChange",
     "describe_repository",
     "Cancel",
     "CancelledError",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 from cli.repositories import make_repository
 from program import Program, Run, Word
-from strongroom import RootKey
+from strongroom import Password, RootKey
+from strongroom.ops.vault import Account, register
 from strongroom.stores.local import LocalStore
 from vault.service import Service
 
@@ -77,6 +80,10 @@ def make_home(
 
 
 def registered(home: Home) -> Home:
-    words = ("key", "add-vault", home.service.url, *home.account, "--key-file", "my.key")
-    home.machine(*words, "--vault-password-file", "pw")
+    """As "key add-vault" does it, without starting a program."""
+    key = RootKey.from_digits((home.folder / "my.key").read_text())
+    account = Account(home.service.url, home.token_file.read_text().strip(), None)
+    state = str(home.folder / f"state of {home.machine.name}")
+    with mock.patch.dict(os.environ, XDG_STATE_HOME=state):
+        register(home.store, key, account, Password(PASSWORD), doing="testing")
     return home

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from program import PATIENCE, STRONGROOM
 from strongroom.vault.server.accounts import TokenFile
+from strongroom.vault.server.service import make_vault
 
 QUICK = "delays = [0]\n"
 
@@ -87,20 +89,31 @@ class Service:
         return (self.folder / "vault.log").read_text()
 
 
-def make_service(folder: Path, *words: str, policy: str = QUICK) -> Service:
-    """Not yet started. policy: lines of [policy]."""
+def make_service(
+    folder: Path,
+    *,
+    policy: str = QUICK,
+    witness: Path | None = None,
+    tls: tuple[Path, Path] | None = None,
+) -> Service:
+    """Not yet started. policy: lines of [policy]. tls: certificate and key."""
     folder.mkdir(exist_ok=True)
     service = Service(folder)
-    service("init", "--listen", "127.0.0.1:0", *words)
+    make_vault(
+        service.config,
+        listen="127.0.0.1:0",
+        witness=None if witness is None else str(witness),
+        tls=None if tls is None else (str(tls[0]), str(tls[1])),
+    )
     with service.config.open("a") as file:
         file.write(policy)
     return service
 
 
 @contextmanager
-def served(folder: Path, *words: str, policy: str = QUICK) -> Iterator[Service]:
-    """A new vault that is being served."""
-    service = make_service(folder, *words, policy=policy)
+def served(folder: Path, **options: Any) -> Iterator[Service]:
+    """A new vault that is being served. options: those of make_service."""
+    service = make_service(folder, **options)
     service.start()
     try:
         yield service

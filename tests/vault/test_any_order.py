@@ -114,4 +114,4 @@ class Guessing(RuleBasedStateMachine):
 
 
 TestGuessing = Guessing.TestCase
-TestGuessing.settings = settings(max_examples=12, stateful_step_count=30, deadline=None)
+TestGuessing.settings = settings(max_examples=6, stateful_step_count=30, deadline=None)

@@ -21,6 +21,9 @@ from strongroom.keys.slot import parse_slot
 from strongroom.keys.vault_slot import VaultPlace, make_vault_slot, read_vault_slot
 from strongroom.vault.client.address import parse_address
 from strongroom.vault.client.derive import owner_key, public_of
+from strongroom.vault.client.endpoint import Endpoint
+from strongroom.vault.messages import Offer, RecoverBegin
+from strongroom.vault.wire import NO_ID
 from vault.machines import PASSWORD, Home, make_home, registered
 from vault.service import Service, served
 
@@ -40,8 +43,9 @@ def place_of(home: Home) -> VaultPlace:
 
 
 def left(home: Home) -> int:
-    log = home.machine("key", "log", *home.account, "--json").lines
-    return int(log[-1]["left"])
+    token = home.token_file.read_text().strip()
+    endpoint = Endpoint(parse_address(home.service.url)[0], token, certificate=None)
+    return endpoint.call("recover/begin", RecoverBegin(NO_ID), Offer).left
 
 
 # --- a whole life ---
@@ -430,8 +434,7 @@ def test_a_certificate_can_be_pinned_and_others_are_refused(
 ) -> None:
     certificate, private = make_certificate(tmp_path, "mine")
     other, _ = make_certificate(tmp_path, "other")
-    words = ("--tls-certificate", str(certificate), "--tls-key", str(private))
-    with served(tmp_path / "vault", *words) as service:
+    with served(tmp_path / "vault", tls=(certificate, private)) as service:
         assert service.url.startswith("https://")
         home = make_home(program, key, service, "anna")
         add = (

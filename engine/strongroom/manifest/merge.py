@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from strongroom.errors import DamagedError
+from strongroom.errors import DamagedError, SourceError
 from strongroom.manifest.entry import (
     BODY_MAX,
     END_ITEM,
@@ -35,14 +35,14 @@ class Earlier:
     """Answers whether a path was in an older manifest. Ask in order.
 
     What it holds is checked only for form: compare all of it with what is known of the path, or
-    decode it. A manifest that ends in damage is, from there on, one that held nothing. Where one
-    ends, the next older one goes on with what comes after: the newest ones may be of backups that
-    came only so far.
+    decode it. A manifest that ends in damage, or cannot be read any further, is from there on one
+    that held nothing. Where one ends, the next older one goes on with what comes after: the newest
+    ones may be of backups that came only so far.
     """
 
     def __init__(self, *sources: Readable) -> None:
         """The newest first. Raises UnsupportedError."""
-        self.damage: DamagedError | None = None
+        self.damage: DamagedError | SourceError | None = None
         """What ended one of them before its time."""
         self.source = 0
         """The number of the one that holds what was found last."""
@@ -78,7 +78,7 @@ class Earlier:
                     self._reading = number
                     last = entry[0]
                     yield entry
-            except DamagedError as error:
+            except (DamagedError, SourceError) as error:
                 self.damage = error
 
 

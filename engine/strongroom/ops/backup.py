@@ -235,7 +235,7 @@ def _opened(
     for parent in parents:
         try:
             manifest = stack.enter_context(repository.open_manifest(parent))
-        except DamagedError as error:
+        except (DamagedError, SourceError) as error:
             note(f"what an earlier snapshot knows is read again, as it is of no use: {error}")
         else:
             found.append(Previous(manifest, parent.time))
