@@ -94,13 +94,23 @@ def prune(
     """
     options = PruneOptions() if options is None else options
     for left in reversed(range(ATTEMPTS)):
+        opened.log.load()
+        base = opened.log.head[0]
         try:
             with _Prune(opened, options, note, watch) as work:
                 return work.run()
-        except OvertakenError:
-            if not left:
+        except (OvertakenError, DamagedError):
+            if not left or not _was_overtaken(opened, base):
                 raise
     raise StrongroomError("pruning: no attempt was made")
+
+
+def _was_overtaken(opened: OpenRepository, base: int) -> bool:
+    """Did somebody remove anything meanwhile? What is missing then may just be deleted. A new
+    snapshot that needs what was to go counts, too."""
+    opened.log.load()
+    others = list(opened.log.since(base))
+    return any(entry.tombstones or entry.segments for entry in others)
 
 
 class _Prune:
@@ -121,7 +131,6 @@ class _Prune:
         self._grace_ns = int(options.grace_s * _NS)
         self._stack = ExitStack()
         try:
-            opened.log.load()
             self._clocks = self._look_at_clocks()
             self._survey = self._stack.enter_context(Survey(opened, watch=watch))
         except BaseException:
@@ -149,6 +158,7 @@ class _Prune:
         else:
             self._commit(plan)
         self._delete()
+        self._opened.suspects.keep_only({s.id for s in self._opened.log.segments()})
         return self._result
 
     def _look_at_clocks(self) -> Clocks:

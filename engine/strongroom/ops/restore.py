@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strongroom._core import UNWATCHED, Watch
+from strongroom._core.segments import OK, want_error
+from strongroom.errors import DamagedError
 from strongroom.ops.contents import Fetching
 from strongroom.ops.restore_options import Reports, RestoreCounts, RestoreOptions
 from strongroom.ops.restore_tree import restore_tree
@@ -27,9 +29,32 @@ class RepositoryChunks:
 
     def start(self, wants: NDArray[np.void], fds: Sequence[int], /) -> Fetching:
         """Begin to write them to files."""
-        return self.repository.segments.start_fetch(
+        job = self.repository.segments.start_fetch(
             self.repository.index, wants, fds, threads=self.threads
         )
+        return _Noting(self.repository, job, wants)
+
+
+@dataclass(frozen=True, slots=True)
+class _Noting:
+    """A fetch whose damaged chunks leave the index, so that the next backup stores them again."""
+
+    repository: OpenRepository
+    job: Fetching
+    wants: NDArray[np.void]
+
+    def watch(self, watch: Watch, /) -> object:
+        """See Fetching."""
+        done = self.job.watch(watch)
+        bad = self.wants[self.wants["status"] != OK]
+        damaged = [isinstance(want_error(one, doing=""), DamagedError) for one in bad]
+        if any(damaged):
+            self.repository.note_bad(bad["id"][damaged])
+        return done
+
+    def close(self) -> None:
+        """See Fetching."""
+        self.job.close()
 
 
 def restore(

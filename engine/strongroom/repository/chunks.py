@@ -85,6 +85,15 @@ class ChunkTables:
         self._load(ids, watch=watch)
         self.index.remove(bad)
 
+    def remove(self, ids: NDArray[np.uint8]) -> set[bytes]:
+        """Forget chunks, wherever they are. The segments that they were last known to be in."""
+        names = {number: name for name, number in self.index.numbers().items()}
+        found = (self.index.locate(one.tobytes()) for one in ids)
+        segments = {names[at[0]] for at in found if at is not None and at[0] in names}
+        self.index.remove(ids)
+        self._changed = True
+        return segments
+
     def keep(self) -> None:
         """Remember what is new, but nothing of damaged segments: they may come back whole."""
         if not self._changed:

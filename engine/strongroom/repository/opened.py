@@ -153,6 +153,12 @@ class OpenRepository:
         """The index as it is now, in a table of its own, to be closed. Raises TargetError."""
         return self._open_tables().copy()
 
+    def note_bad(self, ids: NDArray[np.uint8]) -> None:
+        """Chunks, (n, 32), that turned out damaged: the next backup is to store them again."""
+        tables = self._open_tables()
+        self.suspects.add(tables.remove(ids))
+        tables.keep()
+
     def rebuild_index(
         self,
         *,
