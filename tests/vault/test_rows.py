@@ -83,6 +83,17 @@ def test_a_row_of_a_user_in_anothers_place_is_refused(house: House, anna: Person
         bob.offer()
 
 
+def test_an_entry_of_anothers_log_or_place_is_refused(house: House, anna: Person) -> None:
+    bob = Person(house.core, "bob")
+    bob.registered("other")
+    stored = rows(house)
+    mine, his = f"log/{anna.ref.hex()}/{1:016x}", f"log/{bob.ref.hex()}/{1:016x}"
+    for source in (his, f"log/{anna.ref.hex()}/{2:016x}"):
+        put(house, mine, stored[source])
+        with pytest.raises(DamagedError):
+            anna.log()
+
+
 @pytest.mark.parametrize("kind", ["user/", "record/"])
 def test_a_row_that_went_back_is_refused_by_who_saw_it(
     house: House, anna: Person, kind: str
