@@ -17,15 +17,19 @@ COLUMNS = (*OPERATIONS.values(), "CPU s: backup", "CPU s: restore", "peak MiB", 
 
 def markdown(results: Results) -> str:
     """The tables and the settings."""
-    return "\n\n".join(sections(results).values())
+    found = sections(results)
+    return f"{found['table']}\n\n{found['settings']}"
 
 
 def sections(results: Results) -> dict[str, str]:
-    """By the name that a document asks for."""
+    """By the name that a document asks for: all tables, the settings, the table of one corpus."""
     comparisons = results.corpora()
     tables = [_about(comparisons), *map(_table, comparisons)]
     tables += [f"- {name} was not measured: {why}." for name, why in results.absent().items()]
-    return {"table": "\n\n".join(tables), "settings": "\n".join(_settings(comparisons))}
+    found = {"table": "\n\n".join(tables), "settings": "\n".join(_settings(comparisons))}
+    for each in comparisons:
+        found[each.corpus.name] = f"{_about([each])}\n\n{_table(each)}"
+    return found
 
 
 def replace(path: Path, results: Results) -> None:
@@ -40,7 +44,7 @@ def replace(path: Path, results: Results) -> None:
             text = f"{before}{mark}\n{section}\n\n{end}{after}"
             found += 1
     if found == 0:
-        raise ValueError(f"{path} has no <!-- compare: table --> … <!-- end -->")
+        raise ValueError(f"{path} has no place such as <!-- compare: table --> … <!-- end -->")
     path.write_text(text, "utf-8")
 
 

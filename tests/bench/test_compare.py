@@ -191,6 +191,10 @@ def test_the_table_of_a_document_is_replaced_and_nothing_else(race: Race, tmp_pa
     assert once.startswith("above\n<!-- compare: table -->\n\n**Provisional")
     assert once.endswith("\n\n<!-- end -->\nbelow\n")
     assert "what was there" not in once
+    name = results.corpora()[0].corpus.name
+    document.write_text(f"<!-- compare: {name} -->\n<!-- end -->\n")
+    table.replace(document, results)
+    assert f"| {name}: " in document.read_text()
     document.write_text("no marks")
     with pytest.raises(ValueError, match="has no"):
         table.replace(document, results)
