@@ -87,7 +87,7 @@ static uint8_t *read_segment(int folder, const srm_segment_info *info) {
         (void)snprintf(name + 2 * i, 3, "%02x", info->id[i]);
     int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
     CHECK(fd >= 0 && fstat(fd, &s) == 0);
-    CHECK((uint64_t)s.st_size == info->length && (s.st_mode & 07777) == 0600);
+    CHECK((uint64_t)s.st_size == info->length && (s.st_mode & 07777) == 0444);
     uint8_t *bytes = must_alloc((size_t)s.st_size);
     for (size_t at = 0; at < (size_t)s.st_size;) {
         ssize_t n = read(fd, bytes + at, (size_t)s.st_size - at);

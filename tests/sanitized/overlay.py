@@ -18,7 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "engine/strongroom"
 FLAGS = ("-U_FORTIFY_SOURCE", "-O1", "-g", "-fno-omit-frame-pointer")
 FLAGS += ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-TESTS = ("tests/format", "tests/faults")
+TESTS = (
+    "tests/format",
+    "tests/faults",
+    "tests/unit/test_chunk_index.py",
+    "tests/unit/test_marks.py",
+    "tests/unit/test_segments.py",
+    "tests/unit/test_write_session.py",
+)
 LEFT_OUT = (
     # Sanitizers read their options from /proc.
     "tests/faults/test_outputs.py::test_without_proc_files_are_made_all_the_same",

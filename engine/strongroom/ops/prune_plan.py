@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from strongroom._core import UNWATCHED, Watch
-from strongroom.errors import StrongroomError
+from strongroom._core import HEADER_LEN, UNWATCHED, Watch, parse_header
+from strongroom.errors import DamagedError, StrongroomError
 from strongroom.repository.entry import KIND_ADD, KIND_PARTIAL, SegmentRef
 from strongroom.repository.expiry import Clocks
+from strongroom.repository.freshness import CONTINUED
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.repack import UnreadableError, check_chunks_read
 from strongroom.repository.survey import Survey
@@ -62,6 +63,10 @@ class Planner:
         plan, survey = Plan(), self._survey
         self._watch = watch
         suspects = self._opened.suspects.load()
+        if survey.lost:
+            self._note(
+                f"{survey.lost} chunks that snapshots need are nowhere: see strongroom verify"
+            )
         for segment in survey.data.values():
             if segment.id in survey.unsound:
                 # What it held is either elsewhere, or nobody knows that it is not in there.
@@ -77,10 +82,26 @@ class Planner:
                 segment_id not in state
                 and not state.is_removed(segment_id)
                 and self._clocks.is_old(name, self._grace_ns)
+                and self._is_left_over(name)
             ):
                 plan.leftover.append(segment_id)
         plan.gone = [name for name in state.tombstones if name not in survey.stored]
         return plan
+
+    def _is_left_over(self, name: str) -> bool:
+        """Was it made for this repository, by a session that the log does not know? Of a log that
+        may be an old one, nobody can say what it does not know."""
+        if self._opened.freshness.state != CONTINUED:
+            return False
+        path = self._opened.store.path_of(name)
+        try:
+            with path.open("rb") as file:
+                header = parse_header(file.read(HEADER_LEN), doing=f"reading {path}")
+        except DamagedError:
+            return True  # what a power cut left of one
+        except (OSError, StrongroomError):
+            return False
+        return header.repo_id == self._opened.config.repo_id
 
     def _judge(self, segment: SegmentRef, plan: Plan, *, is_suspect: bool) -> None:
         if is_suspect and self._survey.lost:

@@ -13,9 +13,9 @@ from typing import Final
 from strongroom._core import Cancel, Watch
 from strongroom.errors import CancelledError, StrongroomError
 from strongroom.ops.scrub import scrub_descriptor
-from strongroom.ops.stored_segment import open_segment
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.names import segment_name
+from strongroom.repository.stored_segment import open_segment
 from strongroom.stores.local import LocalStore
 
 Report = Callable[[str, StrongroomError], None]

@@ -15,13 +15,13 @@ from strongroom._core.segments import segment_error
 from strongroom.errors import CancelledError, DamagedError, StrongroomError
 from strongroom.manifest.entry import FILE, ID_LEN
 from strongroom.manifest.reader import ManifestReader
-from strongroom.ops.stored_segment import check_segment
 from strongroom.ops.subset import AllOfThem, DataSource, SubsetSource
 from strongroom.ops.threads import thread_limit
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.rounds import Covered
 from strongroom.repository.snapshots import Snapshot
+from strongroom.repository.stored_segment import check_segment
 
 _IDS_AT_ONCE: Final = 1 << 16
 

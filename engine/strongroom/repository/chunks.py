@@ -55,21 +55,22 @@ class ChunkTables:
         """Load what the log has got since, but for the session `own`, whose chunks are known; and
         what could not be loaded when the tables were written."""
         live = {s.id: None for s in self._log.segments() if s.type == TYPE_DATA}
-        self._drop(self._loaded - live.keys())
+        if not self._loaded <= live.keys():
+            self._begin_anew()
+            own = None
         known = set() if own is None else self._of_session(own) & live.keys() - self._loaded
         self._loaded |= known
         self._changed = self._changed or bool(known)
         self._load([one for one in live if one not in self._loaded], watch=watch)
         self.place = Place(*self._log.head)
 
-    def _drop(self, removed: set[bytes]) -> None:
-        """Of segments that are no longer part of the repository."""
-        if removed:
-            self.index.drop_segments(removed)
-            self._loaded -= removed
-            for name in removed:
-                self.failures.pop(name, None)
-            self._changed = self._is_whole = True
+    def _begin_anew(self) -> None:
+        """Once segments are no longer part of the repository. It knows a chunk in one place only:
+        another segment may have a copy of what was in these, and others may rely on that one."""
+        self.index.drop_segments(self.index.segments())
+        self._loaded.clear()
+        self.failures.clear()
+        self._changed = self._is_whole = True
 
     def _of_session(self, own: bytes) -> set[bytes]:
         entries = [
@@ -119,13 +120,7 @@ class ChunkTables:
     def copy(self) -> ChunkIndex:
         """All of the index in one table, whose file is gone already. The caller closes it.
         Raises TargetError."""
-        path = self._folder.add(lambda path: self.index.save(path, b""))
-        if path is None:
-            raise TargetError(f"copying the index to {self._folder.folder}: writing failed")
-        try:
-            return ChunkIndex([path])
-        finally:
-            self._folder.remove([path])
+        return _copy(self.index, self._folder)
 
     def forget_missing(self, present: set[bytes]) -> None:
         """Chunks of segments that are not there are to be stored again."""
@@ -141,3 +136,30 @@ class ChunkTables:
 def forget(folder: Path) -> None:
     """Remove all tables in a folder: the index is made anew from the segments then."""
     TableFolder(folder, read_note).clear()
+
+
+def fresh_index(
+    segments: Segments, ids: Collection[bytes], folder: Path, *, watch: Watch = UNWATCHED
+) -> tuple[ChunkIndex, set[bytes]]:
+    """An index of what the directories of these segments say, in one table whose file is gone
+    already; the caller closes it. And the segments that could not be read, of which it has nothing.
+    Raises TargetError, CancelledError."""
+    unread: set[bytes] = set()
+    while True:
+        with ChunkIndex() as index:
+            sound = [one for one in ids if one not in unread]
+            failures = segments.load(index, sound, watch=watch)
+            if not failures:
+                return _copy(index, TableFolder(folder, read_note)), unread
+        # Chunks found in one of these may have displaced copies in others: begin again without.
+        unread |= failures.keys()
+
+
+def _copy(index: ChunkIndex, folder: TableFolder) -> ChunkIndex:
+    path = folder.add(lambda path: index.save(path, b""))
+    if path is None:
+        raise TargetError(f"copying the index to {folder.folder}: writing failed")
+    try:
+        return ChunkIndex([path])
+    finally:
+        folder.remove([path])

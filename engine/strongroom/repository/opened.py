@@ -149,6 +149,14 @@ class OpenRepository:
         """Segments that were found damaged."""
         return Suspects(self._cache)
 
+    def index_of(
+        self, ids: Collection[bytes], *, watch: Watch = UNWATCHED
+    ) -> tuple[ChunkIndex, set[bytes]]:
+        """Made anew from the directories of these segments, and from nothing that is remembered; to
+        be closed. And those that could not be read: nothing of them is in it. Raises TargetError,
+        CancelledError."""
+        return chunks.fresh_index(self.segments, ids, self._cache, watch=watch)
+
     def copied_index(self) -> ChunkIndex:
         """The index as it is now, in a table of its own, to be closed. Raises TargetError."""
         return self._open_tables().copy()

@@ -18,6 +18,7 @@ from strongroom.repository.entry import SegmentRef
 from strongroom.repository.interval import as_ids
 from strongroom.repository.names import SEGMENTS, segment_id_of, segment_name
 from strongroom.repository.opened import OpenRepository
+from strongroom.repository.stored_segment import check_segment
 
 if TYPE_CHECKING:
     from typing import Self
@@ -38,8 +39,11 @@ class Need:
 
 
 class Survey:
-    """The needs of all snapshots at one place in the log. Memory: the index, which is a file, and
-    a bit a chunk. Close it. One thread at a time.
+    """The needs of all snapshots at one place in the log. Close it. One thread at a time.
+
+    The index is made anew from the directories of all segments: what this machine remembers knows
+    a chunk in one place only, and that may be gone while another segment has it too. Memory: what
+    an index takes while it is made, then a file and a bit a chunk.
 
     A copy of a chunk counts as needed in every segment that holds one: others may know the chunk
     by that copy.
@@ -51,17 +55,18 @@ class Survey:
         self._opened = opened
         self.base = opened.log.head[0]
         self.data = {s.id: s for s in opened.log.segments() if s.type == TYPE_DATA}
-        names = {segment_id_of(name): name for name in opened.store.list(SEGMENTS)}
-        self.stored = {id_: name for id_, name in names.items() if name == segment_name(id_)}
+        names = ((segment_id_of(name), name) for name in opened.store.list(SEGMENTS))
+        self.stored = {id_: name for id_, name in names if name == segment_name(id_)}
         """Names of all segments there are, known to the log or not, by their ids."""
-        failures = opened.load_index(watch=Watch(cancel=watch.cancel))
-        self.unsound = set(failures) | (self.data.keys() - self.stored.keys())
-        """Data segments that are missing, or whose directory cannot be read."""
-        self.unsound &= self.data.keys()
+        self.unsound = {s.id for s in self.data.values() if not self._is_in_place(s)}
+        """Data segments that are missing, are not those of the log, or whose directory cannot be
+        read."""
         with ExitStack() as stack:
-            self.index = stack.enter_context(opened.copied_index())
+            sound = [name for name in self.data if name not in self.unsound]
+            index, failures = opened.index_of(sound, watch=Watch(cancel=watch.cancel))
+            self.index = stack.enter_context(index)
             """Of all that is sound; to fetch from. Never changed."""
-            self.index.drop_segments(self.index.segments() - (self.data.keys() - self.unsound))
+            self.unsound |= failures
             self._marks = Marks(self.index)
             self.lost = sum(map(self._mark, self._ids_of_all(watch)))
             """How many chunks that are needed are nowhere."""
@@ -74,10 +79,14 @@ class Survey:
 
     def need(self, segment: SegmentRef) -> Need:
         """What is needed of a segment, by its directory. Raises DamagedError, SourceError."""
+        doing = f"pruning: segment {segment.id.hex()}"
+        check_segment(self._opened.store, segment, doing=doing)
         entries = self._opened.segments.directory(segment.id)
         needed = self._marks.marked(entries["id"])
         lengths = entries["stored_len"].astype(np.uint64) + np.uint64(RECORD_HEAD_LEN)
         stored = int(lengths[needed].sum())
+        if stored < self.used_bytes(segment.id):
+            raise DamagedError(f"{doing}: it holds less than its directory said before")
         return Need(entries[needed], stored, int(lengths.sum()) - stored)
 
     def close(self) -> None:
@@ -89,6 +98,13 @@ class Survey:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _is_in_place(self, segment: SegmentRef) -> bool:
+        try:
+            check_segment(self._opened.store, segment, doing="pruning")
+        except DamagedError:
+            return False
+        return True
 
     def _mark(self, ids: NDArray[np.uint8]) -> int:
         return int((~self._marks.mark(ids)).sum())
