@@ -55,20 +55,20 @@ class ChunkTables:
         """Load what the log has got since, but for the session `own`, whose chunks are known; and
         what could not be loaded when the tables were written."""
         live = {s.id: None for s in self._log.segments() if s.type == TYPE_DATA}
+        ours = set() if own is None else self._of_session(own) & live.keys()
         if not self._loaded <= live.keys():
-            self._begin_anew()
-            own = None
-        known = set() if own is None else self._of_session(own) & live.keys() - self._loaded
+            self._begin_anew(keep=ours)
+        known = ours - self._loaded
         self._loaded |= known
         self._changed = self._changed or bool(known)
         self._load([one for one in live if one not in self._loaded], watch=watch)
         self.place = Place(*self._log.head)
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, *, keep: set[bytes]) -> None:
         """Once segments are no longer part of the repository. It knows a chunk in one place only:
         another segment may have a copy of what was in these, and others may rely on that one."""
-        self.index.drop_segments(self.index.segments())
-        self._loaded.clear()
+        self.index.drop_segments(self._loaded - keep)
+        self._loaded &= keep
         self.failures.clear()
         self._changed = self._is_whole = True
 
