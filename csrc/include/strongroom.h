@@ -452,6 +452,7 @@ typedef struct srm_segment_status {
     uint64_t frame;
     uint64_t length;     /* of the file, bytes */
     uint64_t bad_chunks; /* of those in its directory */
+    uint64_t bad_first;  /* the first of them among all that srm_job_ids gives */
 } srm_segment_status;
 
 /* Put what segments hold into the index, as their directories say. ids: 16 bytes each. What is
@@ -486,7 +487,8 @@ SRM_MUST_USE srm_status srm_fetch_start(srm_segments *segments, srm_index *index
 
 /* Check everything about segments: every frame, record and chunk id, the directory, and that their
  * bytes make the root in the trailer and in roots (32 bytes each). ids and statuses as for
- * srm_load_start. srm_job_ids then gives the chunks of the directories that are not good. */
+ * srm_load_start. srm_job_ids then gives the chunks of the directories that are not good, those of
+ * a segment one behind the other. */
 SRM_MUST_USE srm_status srm_verify_start(srm_segments *segments, const uint8_t *ids,
     const uint8_t *roots, uint64_t count, srm_segment_status *statuses, uint32_t threads,
     srm_job **out);

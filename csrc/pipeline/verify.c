@@ -13,7 +13,7 @@
 typedef struct verify_work {
     each each;
     const uint8_t *roots;
-    id_list bad; /* under the crew's lock; its memory is the job's */
+    id_list bad; /* of all segments, under the crew's lock; its memory is the job's */
 } verify_work;
 
 /* A segment that is being checked. */
@@ -24,6 +24,7 @@ typedef struct check {
     srm_segment_status *status;
     const uint8_t *root; /* it should have */
     uint64_t next_frame; /* frames before this one were opened */
+    id_list bad;         /* its own */
     uint8_t digests[DATA_DIGESTS_LEN_MAX];
 } check;
 
@@ -44,15 +45,20 @@ static srm_status note_failure(check *c) {
                : (srm_status)failure->status;
 }
 
-static srm_status note_bad_chunk(check *c, const data_entry *entry) {
+/* Hand over the bad chunks of the segment, which then lie together. */
+static srm_status tell_bad_chunks(check *c) {
     verify_work *w = c->work;
     job_control *control = w->each.control;
     crew_enter(&w->each.crew);
-    srm_status status = id_list_add(&w->bad, entry->id, 1);
+    const uint64_t first = w->bad.count;
+    srm_status status = id_list_add(&w->bad, c->bad.ids, c->bad.count);
     control->ids = w->bad.ids;
     control->id_count = w->bad.count;
     crew_leave(&w->each.crew);
-    c->status->bad_chunks++;
+    if (status == SRM_OK) {
+        c->status->bad_first = first;
+        c->status->bad_chunks = c->bad.count;
+    }
     return status;
 }
 
@@ -106,7 +112,7 @@ static srm_status check_chunk(check *c, const data_entry *entry) {
     if (found == SRM_OK && agree(&head, entry))
         return SRM_OK;
     status = found == SRM_OK ? note(c, SRM_EDAMAGED, SRM_AT_DIRECTORY) : note_failure(c);
-    return status == SRM_OK ? note_bad_chunk(c, entry) : status;
+    return status == SRM_OK ? id_list_add(&c->bad, entry->id, 1) : status;
 }
 
 /* data_directory has seen to it that the entries follow each other. */
@@ -166,6 +172,9 @@ static srm_status verify_one(
         result = note(&c, SRM_EDAMAGED, SRM_AT_DIRECTORY);
     if (result == SRM_OK && s->layout.last_len > 0)
         result = check_root(&c);
+    if (result == SRM_OK && c.bad.count > 0)
+        result = tell_bad_chunks(&c);
+    id_list_free(&c.bad);
     free(entries);
     return result;
 }

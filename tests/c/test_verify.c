@@ -63,6 +63,8 @@ static verdict verify_with(const repository *r, uint32_t threads) {
     CHECK_STATUS(SRM_OK, srm_job_wait(job, 60000));
     CHECK_STATUS(SRM_OK, srm_job_ids(job, &bad, &v.bad_count));
     CHECK(v.bad_count == v.statuses[0].bad_chunks + v.statuses[1].bad_chunks);
+    for (size_t i = 0; i < 2; i++)
+        CHECK(v.statuses[i].bad_first + v.statuses[i].bad_chunks <= v.bad_count);
     CHECK(v.bad_count <= CHUNK_COUNT);
     if (v.bad_count > 0)
         memcpy(v.bad, bad, v.bad_count * 32);

@@ -60,6 +60,15 @@ def test_what_another_table_covers_is_removed(tables: TableFolder) -> None:
     assert left(tables) == 2
 
 
+def test_a_table_that_begins_where_it_ends_amends_those_before_it(tables: TableFolder) -> None:
+    for start, end in ((5, 5), (3, 5), (0, 3), (5, 5), (5, 8)):
+        add(tables, start, end)
+    assert chain(tables) == [(0, 3), (3, 5), (5, 5), (5, 5), (5, 8)]
+    add(tables, 0, 7)
+    assert chain(tables) == [(0, 7)]
+    assert left(tables) == 1 + 1  # from 5 to 8, until something closes the gap
+
+
 def test_a_table_with_a_gap_before_it_is_not_used(tables: TableFolder) -> None:
     for start, end in ((0, 3), (4, 7)):
         add(tables, start, end)
@@ -76,7 +85,7 @@ def test_tables_of_another_history_are_removed(tables: TableFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"nonsense", bytes(64), make_note(5, at(5)), make_note(0, at(3))[:-1] + b"x"]
+    "content", [b"", b"nonsense", bytes(64), make_note(6, at(5)), make_note(0, at(3))[:-1] + b"x"]
 )
 def test_what_is_no_table_is_removed(tables: TableFolder, content: bytes) -> None:
     tables.add(lambda to: to.write_bytes(content) and None)

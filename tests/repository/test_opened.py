@@ -255,6 +255,60 @@ def test_a_damaged_segment_is_named_each_time_until_it_is_whole_again(
             assert again.index.find(ids).all()
 
 
+def flip(path: Path, *places: int) -> None:
+    stored = bytearray(path.read_bytes())
+    for place in places:
+        stored[place] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(stored)
+
+
+@pytest.mark.parametrize("has_trailer", [True, False])
+@pytest.mark.parametrize("processes_before", [0, 10])
+@pytest.mark.parametrize("cache", ["cache", "empty"])
+def test_a_chunk_found_bad_is_stored_again_by_another_process(
+    store: LocalStore,
+    repository: OpenRepository,
+    cache: str,
+    processes_before: int,
+    has_trailer: bool,
+) -> None:
+    entry, ids = backup(repository, noise(1))
+    for n in range(processes_before):
+        with opened(store) as other:
+            backup(other, noise(100 + n, 9))
+    for segment in entry.segments[:-1]:
+        path = store.path_of(segment_name(segment.id))
+        flip(path, 5000)
+        if not has_trailer:
+            os.truncate(path, segment.length - 4096)
+    with opened(store, cache) as reader:
+        reader.load_index()
+        found = np.array([_is_readable(reader, one) for one in ids])
+        assert 0 < found.sum() < len(ids)
+        reader.note_bad(ids[~found])
+    with opened(store, cache) as later:
+        later.load_index()
+        assert list(later.index.find(ids)) == list(found)
+        again, _ = backup(later, noise(1))
+        assert again.private is not None
+        assert again.private.snapshot is not None
+        assert again.private.snapshot.new_bytes > CHUNK
+    with opened(store, cache) as last:
+        assert restored(last, ids, len(noise(1))) == noise(1)
+
+
+def _is_readable(repository: OpenRepository, chunk: np.ndarray) -> bool:
+    """One of the first, or the short one at the end."""
+    for length in (CHUNK, 999):
+        wants = np.zeros(1, WANT)
+        wants["id"], wants["raw_len"] = chunk, length
+        repository.segments.fetch_into(repository.index, wants, bytearray(length))
+        if not wants["status"][0]:
+            return True
+    return False
+
+
 def test_a_manifest_that_was_replaced_or_altered_is_damage(
     store: LocalStore, repository: OpenRepository
 ) -> None:

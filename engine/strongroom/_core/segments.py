@@ -55,6 +55,7 @@ SEGMENT_STATUS = np.dtype(
         ("frame", np.uint64),
         ("length", np.uint64),
         ("bad_chunks", np.uint64),
+        ("bad_first", np.uint64),
     ]
 )
 """`srm_segment_status`: what is known of a segment after loading or verifying it."""
@@ -223,10 +224,11 @@ class Segments:
         *,
         watch: Watch = UNWATCHED,
         threads: int = 0,
-    ) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[np.void], dict[bytes, NDArray[np.uint8]]]:
         """Check everything about segments. roots: what each is known to have.
 
-        Returns a SEGMENT_STATUS for each, and the ids of chunks that are lost, (k, 32).
+        Returns a SEGMENT_STATUS for each, and of each segment that has any the ids of its chunks
+        that are not good there, (k, 32).
         """
         if len(ids) != len(roots):
             raise ValueError("as many roots as ids are needed")
@@ -248,7 +250,12 @@ class Segments:
         ) as job:
             job.watch(watch)
             bad = np.frombuffer(job.ids(), np.uint8).reshape(-1, CHUNK_ID_LEN)
-        return statuses, bad
+            found = {
+                name: bad[int(row["bad_first"]) :][: int(row["bad_chunks"])].copy()
+                for name, row in zip(ids, statuses, strict=True)
+                if row["bad_chunks"]
+            }
+        return statuses, found
 
     def close(self) -> None:
         """Close files and wipe keys. More than once is fine."""

@@ -107,7 +107,7 @@ class _Verification:
     def run(self, source: DataSource | None, on_total: Callable[[int], None]) -> VerifyResult:
         segments = list(self._opened.log.segments())
         self._check_presence(segments)
-        bad = np.empty((0, ID_LEN), np.uint8)
+        bad: dict[bytes, NDArray[np.uint8]] = {}
         if source is not None:
             bad = self._check_data([s for s in segments if s.type == TYPE_DATA], source, on_total)
         inner = Watch(cancel=self._watch.cancel)
@@ -154,9 +154,9 @@ class _Verification:
         segments: Sequence[SegmentRef],
         source: DataSource,
         on_total: Callable[[int], None],
-    ) -> NDArray[np.uint8]:
-        """Read the data segments that are due. The ids of chunks that are lost."""
-        lost = [np.empty((0, ID_LEN), np.uint8)]
+    ) -> dict[bytes, NDArray[np.uint8]]:
+        """Read the data segments that are due. The ids of chunks that are bad, by segment."""
+        lost: dict[bytes, NDArray[np.uint8]] = {}
         due = source.begin(segments)
         on_total(sum(segment.length for segment in due))
         for at in range(0, len(due), source.at_once):
@@ -167,14 +167,14 @@ class _Verification:
                 watch=self._from_here(),
                 threads=self._threads,
             )
-            lost.append(bad.copy())
+            lost |= bad
             self._done_bytes += sum(segment.length for segment in batch)
             for segment, status in zip(batch, statuses, strict=True):
                 error = segment_error(status, segment.id)
                 if error is not None:
                     self._blame(segment.id, error)
             source.done(batch)
-        return np.concatenate(lost)
+        return lost
 
     def _check_snapshot(self, snapshot: Snapshot) -> None:
         """Read a manifest to its end, and look up every chunk that it names."""

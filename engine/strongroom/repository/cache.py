@@ -1,7 +1,8 @@
 """What a client remembers of a repository: tables of the chunk index. All of it can be lost.
 
 A table covers the entries of the log after one place up to another, which its note names. Tables
-that follow each other from the beginning of the log make up the index.
+that follow each other from the beginning of the log make up the index. One that begins where it
+ends amends those before it: it says what was learned later of the same entries.
 """
 
 from __future__ import annotations
@@ -72,9 +73,10 @@ class TableFolder:
         good = [table for table in tables if holds(table.end)]
         chain: list[Table] = []
         reached = 0
-        while following := [t for t in good if t.start == reached and t.end.seq > reached]:
+        while following := [t for t in good if t.start == reached < t.end.seq]:
             chain.append(max(following, key=lambda table: table.end.seq))
             reached = chain[-1].end.seq
+            chain += [t for t in good if t.start == reached == t.end.seq]
         useless = [t for t in tables if t not in good or (t.end.seq <= reached and t not in chain)]
         self.remove(table.path for table in useless)
         return chain
@@ -112,7 +114,7 @@ class TableFolder:
         except (OSError, StrongroomError):
             self.remove([path])
             return None
-        if any(fill) or start >= seq:
+        if any(fill) or start > seq or seq == 0:
             self.remove([path])
             return None
         return Table(path, start, Place(seq, digest))

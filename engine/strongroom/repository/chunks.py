@@ -3,16 +3,16 @@ segments say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strongroom._core import TYPE_DATA, UNWATCHED, Watch
-from strongroom._core.index import ChunkIndex, read_note
+from strongroom._core.index import LOCATION, ChunkIndex, read_note
 from strongroom._core.segments import Segments
-from strongroom.errors import StrongroomError, TargetError
+from strongroom.errors import DamagedError, SourceError, StrongroomError, TargetError
 from strongroom.repository.cache import TABLES_MAX, Place, TableFolder, make_note
 from strongroom.repository.log import Log
 
@@ -35,7 +35,7 @@ class ChunkTables:
             self._folder.clear()
             chain = []
             self.index = ChunkIndex()
-        self._tables = len(chain)
+        self._tables = [table.path for table in chain]
         self._kept: Path | None = None
         self._changed = False
         self._is_whole = False  # the next table is to replace all others
@@ -43,7 +43,9 @@ class ChunkTables:
         self.place = chain[-1].end if chain else Place(0, b"")
         self._loaded = self.index.segments()
         self.failures: dict[bytes, StrongroomError] = {}
-        """Segments whose directory could not be read; not all their chunks are known."""
+        """Segments whose directory or trailer could not be read; perhaps not all their chunks are
+        known."""
+        self._holed: set[bytes] = set()  # segments of which bad chunks were taken out
 
     def _is_of_log(self, place: Place) -> bool:
         """What lies before the entries in memory need not be looked up: names of segments do not
@@ -79,12 +81,28 @@ class ChunkTables:
         return {segment.id for entry in entries for segment in entry.segments}
 
     def load_damaged(
-        self, ids: Collection[bytes], bad: NDArray[np.uint8], *, watch: Watch = UNWATCHED
+        self,
+        ids: Collection[bytes],
+        bad: Mapping[bytes, NDArray[np.uint8]],
+        *,
+        watch: Watch = UNWATCHED,
     ) -> None:
-        """Before anything else: segments that are damaged, but for their bad chunks. What sound
-        ones have takes their place later."""
-        self._load(ids, watch=watch)
-        self.index.remove(bad)
+        """Before anything else: segments that are damaged, each but for its own bad chunks, which
+        another may have. What sound ones have takes their place later."""
+        self._load([one for one in ids if one not in bad], watch=watch)
+        for one in ids:
+            if one in bad:
+                self._load_without(one, bad[one], watch)
+
+    def _load_without(self, segment: bytes, bad: NDArray[np.uint8], watch: Watch) -> None:
+        """Bad chunks are where they were before, or nowhere."""
+        before = [self.index.locate(one.tobytes()) for one in bad]
+        self._load([segment], watch=watch)
+        known = np.array([at is not None for at in before], dtype=bool)
+        self.index.remove(bad[~known])
+        self.index.put(bad[known], np.array([at for at in before if at is not None], LOCATION))
+        self._holed.add(segment)
+        self._changed = True
 
     def remove(self, ids: NDArray[np.uint8]) -> set[bytes]:
         """Forget chunks, wherever they are. The segments that they were last known to be in."""
@@ -92,6 +110,7 @@ class ChunkTables:
         found = (self.index.locate(one.tobytes()) for one in ids)
         segments = {names[at[0]] for at in found if at is not None and at[0] in names}
         self.index.remove(ids)
+        self._holed |= segments
         self._changed = True
         return segments
 
@@ -99,17 +118,36 @@ class ChunkTables:
         """Remember what is new, but nothing of damaged segments: they may come back whole."""
         if not self._changed:
             return
-        if self.failures:
-            self.index.drop_segments(self.failures)
-        whole = self._is_whole or bool(self.failures) or self._tables >= TABLES_MAX
+        without = {name for name in self.failures if not self._has_known_holes(name)}
+        whole = self._is_whole or bool(without) or len(self._tables) >= TABLES_MAX
         note = make_note(0 if whole else self._start, self.place)
-        kept = self._folder.add(lambda path: self.index.save(path, note, fresh_only=not whole))
-        if kept is not None:
-            # It holds all that the last one did, which was made since the tables were opened too.
-            self._folder.remove([self._kept] if self._kept is not None else [])
-            self._kept, self._changed = kept, False
-        if self.failures:
-            self._segments().load(self.index, list(self.failures))
+        if without:
+            kept = self._folder.add(lambda path: self._save_without(without, path, note))
+        else:
+            kept = self._folder.add(lambda path: self.index.save(path, note, fresh_only=not whole))
+        if kept is None:
+            return
+        # It holds all that the last one did, which was made since the tables were opened too.
+        self._folder.remove([self._kept] if self._kept is not None else [])
+        self._kept, self._changed = kept, False
+        if whole:
+            # Where both reach as far, those it was made of would be as good, but for what is bad.
+            self._folder.remove(self._tables)
+
+    def _has_known_holes(self, segment: bytes) -> bool:
+        """Was it learned but for its bad chunks? They would be taken for good if it came again."""
+        if segment not in self._holed:
+            return False
+        try:
+            self._segments().directory(segment)
+        except (DamagedError, SourceError):
+            return False  # what is found without a directory is checked each time
+        return True
+
+    def _save_without(self, segments: set[bytes], path: Path, note: bytes) -> None:
+        with self.copy() as index:
+            index.drop_segments(segments)
+            index.save(path, note)
 
     def _load(self, ids: Collection[bytes], *, watch: Watch) -> None:
         if ids:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -171,13 +171,13 @@ class OpenRepository:
         self,
         *,
         damaged: Collection[bytes] = (),
-        bad: NDArray[np.uint8] | None = None,
+        bad: Mapping[bytes, NDArray[np.uint8]] | None = None,
         watch: Watch = UNWATCHED,
     ) -> dict[bytes, StrongroomError]:
         """Make the index anew from the segments alone. What could not be read of which.
 
-        damaged, bad: segments known to be damaged, and their chunks that are lost: they count as
-        stored only where another segment has them.
+        damaged, bad: segments known to be damaged, and of each the chunks, (n, 32), that are bad in
+        it: they count as stored only where another segment has them.
         """
         self._forget_tables()
         chunks.forget(self._cache)
