@@ -39,7 +39,6 @@ class Conformance:
 
     def test_a_body_that_raises_changes_nothing(self, store: Store) -> None:
         store.transact(lambda rows: rows.put("a", b"1"))
-        before = store.revision()
 
         def body(rows: Transaction) -> None:
             rows.put("a", b"2")
@@ -49,19 +48,6 @@ class Conformance:
         with pytest.raises(KeyError):
             store.transact(body)
         assert store.transact(lambda rows: (rows.get("a"), rows.get("b"))) == (b"1", None)
-        assert store.revision() == before
-
-    def test_the_revision_counts_what_changed_something(
-        self, store: Store, open_store: Open
-    ) -> None:
-        first = store.revision()
-        store.transact(lambda rows: rows.get("a"))
-        assert store.revision() == first
-        store.transact(lambda rows: rows.put("a", b""))
-        second = open_store().revision()
-        assert second > first
-        store.transact(lambda rows: rows.delete("a"))
-        assert store.revision() > second
 
     def test_a_scan_is_in_order_and_keeps_to_its_prefix(self, store: Store) -> None:
         names = [f"log/aa/{n:016x}" for n in (1, 2, 15, 16, 256)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from strongroom.vault.client.derive import RecordName, public_of, reset_key
 from strongroom.vault.opaque import Login, Registration
 from strongroom.vault.server import owner, recover, register
 from strongroom.vault.server.clock import Clock
-from strongroom.vault.server.core import Core
+from strongroom.vault.server.core import Core, found
 from strongroom.vault.server.keeper import FileKeeper
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import Record, User
@@ -52,7 +53,12 @@ class House:
 
     def __post_init__(self) -> None:
         path = self.folder / "vault.key"
-        self.keeper = FileKeeper.load(path) if path.exists() else FileKeeper.create(path)
+        if path.exists():
+            self.keeper = FileKeeper.load(path)
+        else:
+            self.keeper = FileKeeper.create(path)
+            with closing(SqliteStore(self.database)) as store:
+                found(store, self.keeper)
         self.core = self.open()
 
     @property

@@ -11,7 +11,7 @@ import pytest
 from strongroom.vault import messages, wire
 from strongroom.vault.messages import Event
 from strongroom.vault.opaque import Login, MalformedError, WrongPasswordError
-from strongroom.vault.server import recover
+from strongroom.vault.server import owner, recover, register
 from strongroom.vault.server.core import RefusalError
 from strongroom.vault.server.counters import sweep
 from strongroom.vault.server.policy import Policy
@@ -232,6 +232,39 @@ def test_a_tenth_guess_nobody_finishes_destroys_the_record_when_its_time_is_over
     house.times.pass_by(601)
     sweep(house.core)
     assert house.record(anna.ref, record_id).state == State.DESTROYED
+    refused(Code.DESTROYED, anna.offer)
+
+
+def test_a_locked_vault_is_not_changed(house: House, anna: Person) -> None:
+    made = anna.register("new")
+    guess = anna.guess(PASSWORD)
+    assert guess.is_right()
+    for _ in range(9):
+        anna.guess("wrong")
+    asked = messages.RegisterBegin(wire.SUITE, 64 * 1024, 3, 4, False)
+    house.core.transact(lambda ledger: ledger.set_locked(locked=True))
+    before = house.core.revision(), house.user(anna.ref)
+    house.times.pass_by(10**6)
+    for act in (
+        lambda: sweep(house.core),
+        anna.offer,
+        guess.ask,
+        guess.release,
+        guess.give_up,
+        lambda: register.begin(house.core, anna.ref, asked),
+        lambda: made.send(made.sent.upload),
+        made.log_in,
+        lambda: anna.order(owner.destroy, guess.offer.record_id),
+        lambda: owner.destroy(
+            house.core, anna.ref, messages.OwnerOrder(guess.offer.record_id, 0, bytes(64))
+        ),
+        lambda: owner.revoke(house.core, anna.ref, messages.OwnerOrder(bytes(16), 0, bytes(64))),
+    ):
+        refused(Code.LOCKED, act)
+    assert len(anna.log()) > 10
+    assert (house.core.revision(), house.user(anna.ref)) == before
+    house.core.transact(lambda ledger: ledger.set_locked(locked=False))
+    sweep(house.core)
     refused(Code.DESTROYED, anna.offer)
 
 

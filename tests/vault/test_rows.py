@@ -4,6 +4,7 @@ was seen; the clock and the witness likewise."""
 from __future__ import annotations
 
 import sqlite3
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,13 @@ from hypothesis import strategies as st
 from strongroom import DamagedError, SourceError, StrongroomError, UsageError
 from strongroom.vault import messages
 from strongroom.vault.opaque import Login
-from strongroom.vault.server import recover
+from strongroom.vault.server import owner, recover
 from strongroom.vault.server.clock import Clock
-from strongroom.vault.server.core import Core, Ledger
+from strongroom.vault.server.core import Ledger
+from strongroom.vault.server.counters import sweep
 from strongroom.vault.server.keeper import FileKeeper
-from strongroom.vault.server.rows import Record, User
+from strongroom.vault.server.rows import Record, State, User
+from strongroom.vault.server.service import status
 from strongroom.vault.server.sqlite import SqliteStore
 from strongroom.vault.server.store import StoreFailedError
 from strongroom.vault.server.witness import FileWitness
@@ -51,7 +54,7 @@ def test_rows_are_short(house: House, anna: Person) -> None:
     assert all(len(row) < 1024 for row in rows(house).values())
 
 
-@pytest.mark.parametrize("kind", ["user/", "record/", "clock", "log/"])
+@pytest.mark.parametrize("kind", ["user/", "record/", "vault", "log/"])
 def test_an_edited_row_is_refused(house: House, anna: Person, kind: str) -> None:
     name = min(name for name in rows(house) if name.startswith(kind))
     row = rows(house)[name]
@@ -126,18 +129,11 @@ def test_a_sealed_setup_opens_only_in_its_own_record(house: House, anna: Person)
         anna.guess(PASSWORD)
 
 
-def test_another_vaults_key_opens_nothing(house: House, anna: Person, tmp_path: Path) -> None:
+def test_another_vaults_key_opens_nothing(house: House, anna: Person) -> None:
     (house.folder / "vault.key").unlink()
-    other = FileKeeper.create(house.folder / "vault.key")
-    core = Core(
-        SqliteStore(house.database),
-        other,
-        policy=house.policy,
-        clock=house.times.clock(),
-        witness=house.witness,
-    )
+    house.keeper = FileKeeper.create(house.folder / "vault.key")
     with pytest.raises(DamagedError):
-        Person(core).offer()
+        house.open()
 
 
 @settings(max_examples=300, deadline=None)
@@ -225,7 +221,7 @@ def test_a_store_that_was_set_back_is_refused_before_each_attempt(witnessed: Hou
     core = witnessed.open()
     anna = Person(core)
     offer = anna.offer()
-    witnessed.witness.tell(core.store.revision() + 1)
+    witnessed.witness.tell(core.revision() + 1)
     guess = messages.RecoverAttempt(offer.record_id, offer.token, Login("x").ke1)
     with pytest.raises(StoreFailedError, match="went back"):
         recover.attempt(core, anna.ref, guess)
@@ -242,7 +238,71 @@ def test_no_guess_is_answered_before_the_witness_knows(witnessed: House, tmp_pat
     (tmp_path / "elsewhere/witness.new").rmdir()
     assert anna.offer().left == offer.left - 1
     anna.guess(PASSWORD)
-    assert witnessed.witness.seen() == witnessed.core.store.revision()
+    assert witnessed.witness.seen() == witnessed.core.revision()
+
+
+def test_a_revision_of_ones_own_making_is_refused(witnessed: House) -> None:
+    """Who sets the database back cannot set the number forward."""
+    old = copied(witnessed)
+    Person(witnessed.core).guess("wrong")
+    set_back(witnessed, old)
+    row = bytearray(rows(witnessed)["vault"])
+    row[9] += 1
+    put(witnessed, "vault", bytes(row))
+    with pytest.raises(DamagedError, match="authentication"):
+        witnessed.open()
+    with closing(sqlite3.connect(witnessed.database)) as database, database:
+        database.execute("DELETE FROM rows WHERE name = 'vault'")
+    with pytest.raises(DamagedError, match="missing"):
+        witnessed.open()
+
+
+def test_a_running_process_sees_the_revision_go_back_without_a_witness(
+    house: House, anna: Person
+) -> None:
+    old = rows(house)["vault"]
+    anna.guess("wrong")
+    put(house, "vault", old)
+    with pytest.raises(DamagedError, match="went back"):
+        anna.offer()
+
+
+def test_a_commit_of_another_thread_is_no_setting_back(witnessed: House) -> None:
+    """The witness may hear of it between the two looks."""
+    core, before = witnessed.core, witnessed.core.revision
+
+    def revision() -> int:
+        found = before()
+        core.transact(lambda ledger: ledger.set_locked(locked=False))
+        witnessed.witness.tell(before())
+        return found
+
+    core.revision = revision  # type: ignore[method-assign]
+    for _ in range(3):
+        core.check_revision()
+
+
+def test_witnesses_of_many_processes_never_go_back(witnessed: House, tmp_path: Path) -> None:
+    path = tmp_path / "elsewhere/witness"
+    both = [FileWitness(path, witnessed.keeper) for _ in range(2)]
+    begun = both[0].seen()
+    wrong: list[object] = []
+
+    def tell(n: int) -> None:
+        for number in range(begun + n, begun + 60, 2):
+            try:
+                both[n].tell(number)
+                if both[n].seen() < number:
+                    wrong.append(number)
+            except StoreFailedError as error:
+                wrong.append(error)
+
+    threads = [threading.Thread(target=tell, args=(n,)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
 
 
 def test_an_altered_or_missing_witness_is_refused(witnessed: House, tmp_path: Path) -> None:
@@ -274,6 +334,46 @@ def test_attempts_stop_when_the_clock_jumps(house: House, anna: Person, jump: in
     assert house.user(anna.ref).left == 9
 
 
+@pytest.mark.parametrize("jump", [8 * 24 * 3600, 60 * 24 * 3600, -(10**6)])
+def test_nothing_is_due_while_the_clock_is_wrong(house: House, anna: Person, jump: int) -> None:
+    old = anna.offer().record_id
+    made = Person(house.core).register("mine", delayed=True)
+    house.times.wall += jump
+    before = rows(house)
+    refused(Code.CLOCK, made.log_in)
+    refused(Code.CLOCK, lambda: anna.register("new"))
+    refused(Code.CLOCK, lambda: sweep(house.core))
+    anna.offer()
+    assert rows(house) == before
+    house.times.wall -= jump
+    sweep(house.core)
+    assert anna.offer().record_id == old
+    refused(Code.PENDING, made.log_in)
+    assert anna.guess(PASSWORD).is_right()
+
+
+def test_a_kept_record_stays_while_the_clock_is_wrong(house: House, anna: Person) -> None:
+    old = anna.offer().record_id
+    made = Person(house.core).register("mine", delayed=True)
+    house.times.pass_by(7 * 24 * 3600)
+    made.confirm()
+    house.times.wall += 31 * 24 * 3600
+    refused(Code.CLOCK, lambda: sweep(house.core))
+    anna.offer(old)
+    house.times.wall -= 31 * 24 * 3600
+    assert anna.guess(PASSWORD, old).is_right()
+
+
+def test_a_wrong_time_is_not_kept(house: House, anna: Person) -> None:
+    """Else guesses would be refused until then."""
+    house.times.wall += 50 * 365 * 24 * 3600
+    anna.order(owner.destroy, anna.offer().record_id)
+    house.times.wall -= 50 * 365 * 24 * 3600
+    later = Person(house.open(), key=anna.key)
+    later.registered("new")
+    assert later.guess("new").is_right()
+
+
 def test_small_steps_of_the_clock_are_taken(house: House, anna: Person) -> None:
     for jump in (150, -250, 100):
         house.times.wall += jump
@@ -296,6 +396,40 @@ def test_the_clock_is_the_machines() -> None:
     clock = Clock()
     assert clock.sound(clock.now())
     assert Times().clock().sound(0)
+
+
+# --- one that is damaged ---
+
+
+def damage(house: House, name: str) -> None:
+    row = bytearray(rows(house)[name])
+    row[60] ^= 1
+    put(house, name, bytes(row))
+
+
+def test_a_damaged_row_stops_nothing_for_others(house: House) -> None:
+    people = [Person(house.core, f"u{n}") for n in range(3)]
+    records = [person.registered(PASSWORD) for person in people]
+    for person in people:
+        for _ in range(10):
+            person.guess("wrong")
+    house.times.pass_by(601)
+    damaged = min(people, key=lambda person: person.ref)
+    damage(house, f"user/{damaged.ref.hex()}")
+    (told,) = sweep(house.core)
+    assert damaged.ref.hex() in told
+    for person, record_id in zip(people, records, strict=True):
+        if person is not damaged:
+            assert house.record(person.ref, record_id).state == State.DESTROYED
+    shown = status(house.core)
+    assert (shown["users"], shown["damaged"], shown["spent"]) == (3, 1, 2)
+
+
+def test_a_damaged_pending_row_is_dropped(house: House, anna: Person) -> None:
+    made = anna.register("new")
+    damage(house, f"record/{made.opened.record_id.hex()}")
+    assert anna.guess(PASSWORD).is_right()
+    anna.registered("newer")
 
 
 # --- keys ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
 import json
 import signal
 import socket
@@ -16,6 +17,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+import anyio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,9 +32,11 @@ from strongroom.vault.client.enrol import enrol
 from strongroom.vault.messages import Answered, Offer, RecoverAttempt, RecoverBegin, Refused
 from strongroom.vault.opaque import Login
 from strongroom.vault.server.accounts import TokenFile
-from strongroom.vault.server.app import VERBS
+from strongroom.vault.server.app import VERBS, make_app
 from strongroom.vault.server.config import read_config
+from strongroom.vault.server.eventlog import EventLog
 from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.service import opened
 from strongroom.vault.server.witness import FileWitness
 from strongroom.vault.wire import NO_ID, Code
 from vault.conftest import PASSWORD
@@ -306,6 +310,91 @@ def test_a_store_behind_its_witness_is_not_served_until_the_operator_says_so(
         assert service.post("register/begin", BEGIN, token)[0] == 200
 
 
+def test_a_backup_that_is_killed_leaves_no_open_copy(tmp_path: Path) -> None:
+    service = make_service(tmp_path / "vault")
+    words = [service.config, tmp_path / "copy.db"]
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(COPYING), *map(str, words)],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not (tmp_path / "copy.db").exists()
+    service("backup", tmp_path / "copy.db")
+    assert [path.name for path in tmp_path.glob("copy.db*")] == ["copy.db"]
+
+
+COPYING = """
+import os, sys
+from pathlib import Path
+from strongroom.vault.server.config import read_config
+from strongroom.vault.server.service import copy_locked
+from strongroom.vault.server.sqlite import SqliteStore
+
+class Dying(SqliteStore):
+    def copy_to(self, path):
+        super().copy_to(path)
+        os.kill(os.getpid(), 9)
+
+import strongroom.vault.server.service
+strongroom.vault.server.service.SqliteStore = Dying
+copy_locked(read_config(Path(sys.argv[1])), Path(sys.argv[2]))
+"""
+
+
+def test_nothing_is_unlocked_that_is_not_there(program: Program, tmp_path: Path) -> None:
+    """The disk may not be mounted: no empty database is made, and no witness."""
+    (tmp_path / "elsewhere").mkdir()
+    witness = tmp_path / "elsewhere/witness"
+    service = make_service(tmp_path / "vault", witness=witness)
+    words = ("vault", "unlock", "--config", service.config)
+    said, number = witness.read_bytes(), service.folder / "vault.db"
+    number.rename(tmp_path / "away")
+    assert "is mounted" in program(*words, code=1).err
+    assert witness.read_bytes() == said
+    assert not number.exists()
+    (tmp_path / "away").rename(number)
+    witness.unlink()
+    run = program("vault", "serve", "--config", service.config, code=1)
+    assert "vault unlock" not in run.err
+    assert "mounted" in run.err
+    assert "--new-witness" in program(*words, code=1).err
+    assert not witness.exists()
+    program(*words, "--new-witness")
+    assert witness.exists()
+
+
+def test_unlocking_resets_a_time_that_lies_ahead(program: Program, tmp_path: Path) -> None:
+    service = make_service(tmp_path / "vault")
+    config = read_config(service.config)
+    with opened(config) as core:
+        core.transact(lambda ledger: ledger.set_time(int(time.time()) + 10**8))
+    with opened(config) as core:
+        assert not core.transact(lambda ledger: ledger.sound)
+    words = ("vault", "unlock", "--config", service.config)
+    assert "believes this machine's clock" in program(*words).err
+    with opened(config) as core:
+        assert core.transact(lambda ledger: ledger.sound)
+    assert "believes" not in program(*words).err
+
+
+def test_a_jump_of_the_clock_is_an_alarm(house: House) -> None:
+    stream = io.StringIO()
+    house.times.wall += 10**6
+
+    async def begin() -> None:
+        app = make_app(house.core, TokenFile(accounts), EventLog(stream))
+        async with app.router.lifespan_context(app):
+            with anyio.fail_after(30):
+                while "alarm" not in stream.getvalue():
+                    await anyio.sleep(0.01)
+
+    accounts = house.folder / "accounts"
+    accounts.touch()
+    anyio.run(begin)
+    assert "the clock jumped" in json.loads(stream.getvalue().splitlines()[0])["words"]
+
+
 def witness_says(service: Service, revision: int) -> None:
     keeper = FileKeeper.load(service.folder / "vault.key")
     FileWitness(service.folder.parent / "witness", keeper).tell(revision)
@@ -319,6 +408,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[4])
 from strongroom.vault.server import recover
 from strongroom.vault.server.config import read_config
+from strongroom.vault.server.eventlog import EventLog
 from strongroom.vault.server.keeper import FileKeeper
 from strongroom.vault.messages import RecoverAttempt
 from vault.parties import Guess, House, Person

@@ -100,10 +100,13 @@ class _Api:
             self._events.alarm(str(error), verb=name)
             raise RefusalError(Code.UNAVAILABLE) from None
         except RefusalError as refusal:
-            if refusal.code == Code.CLOCK:
-                self._events.alarm("the clock jumped; no attempt is served until it is looked at")
+            self._alarm_of(refusal)
             raise
         return answer if isinstance(answer, bytes) else answer.pack()
+
+    def _alarm_of(self, refusal: RefusalError) -> None:
+        if refusal.code == Code.CLOCK:
+            self._events.alarm("the clock jumped; nothing is due until it is looked at")
 
     def _authenticate(self, authorization: str) -> bytes:
         scheme, _, token = authorization.partition(" ")
@@ -116,7 +119,7 @@ class _Api:
         """200 as long as the store answers and is not behind its witness."""
         try:
             await anyio.to_thread.run_sync(self._core.check_revision)
-        except StoreFailedError as error:
+        except (StoreFailedError, StrongroomError) as error:
             self._events.alarm(str(error), verb="healthz")
             return PlainTextResponse("store\n", 503)
         return PlainTextResponse("ok\n")
@@ -140,7 +143,10 @@ class _Api:
         """Destroy what is due although nobody asks."""
         while True:
             try:
-                await anyio.to_thread.run_sync(sweep, self._core)
+                for wrong in await anyio.to_thread.run_sync(sweep, self._core):
+                    self._events.alarm(wrong, verb="sweep")
+            except RefusalError as refusal:
+                self._alarm_of(refusal)
             except (StoreFailedError, StrongroomError) as error:
                 self._events.alarm(str(error), verb="sweep")
             await anyio.sleep(_SWEEP_S)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -17,8 +18,8 @@ from strongroom.vault.messages import Event, LogEntry
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.keeper import Keeper
 from strongroom.vault.server.policy import Policy
-from strongroom.vault.server.rows import Record, User
-from strongroom.vault.server.store import Store, StoreFailedError, Transaction
+from strongroom.vault.server.rows import Head, Record, User
+from strongroom.vault.server.store import Store, Transaction, WentBackError
 from strongroom.vault.server.witness import Witness
 from strongroom.vault.wire import NO_ID, SUITE, Code, label
 
@@ -27,9 +28,9 @@ _T = TypeVar("_T")
 VERSION: Final = 1
 _HEAD: Final = bytes([VERSION, SUITE])
 _MAC_LEN = 32
-_LOCK = "lock"
-_CLOCK = "clock"
+_HEAD_ROW = "vault"
 _USERS = "user/"
+_REF = re.compile(r"user/[0-9a-f]{64}", re.ASCII)
 SCAN: Final = 256
 
 
@@ -42,27 +43,43 @@ class RefusalError(Exception):
 
 
 class Ledger:
-    """The rows of a transaction, checked. now: seconds since 1970, never less than was stored."""
+    """The rows of a transaction, checked. now: seconds since 1970, never less than was stored; what
+    was stored last while the clock is not to be believed."""
 
     def __init__(self, rows: Transaction, keeper: Keeper, seen: dict[str, int], clock: Clock):
+        """Raises DamagedError."""
         self._rows, self._keeper, self._seen = rows, keeper, seen
         self.met: dict[str, int] = {}
         """Sequence numbers of the rows that were read or written."""
-        stored = self._open(_CLOCK)
-        self.stored_time = 0 if stored is None else int.from_bytes(stored, "big")
-        self.now = max(self.stored_time, clock.now())
+        self._changed = False
+        stored = self._open(_HEAD_ROW)
+        if stored is None:
+            raise DamagedError(f"row {_HEAD_ROW}: it is missing")
+        self.head = Head.unpack(stored)
+        self._check(_HEAD_ROW, self.head.revision)
+        self.sound = clock.sound(self.head.time)
+        self.now = max(self.head.time, clock.now()) if self.sound else self.head.time
 
     @property
     def locked(self) -> bool:
         """Whether the operator has to look first."""
-        return self._open(_LOCK) is not None
+        return self.head.locked
 
     def set_locked(self, *, locked: bool) -> None:
         """Say whether the operator has to look first."""
-        if locked:
-            self._write(_LOCK, b"locked")
-        else:
-            self._rows.delete(_LOCK)
+        self.head = replace(self.head, locked=locked)
+        self._changed = True
+
+    def set_time(self, now: int) -> None:
+        """Believe this from now on, though it was later before."""
+        self.now, self._changed = now, True
+
+    def end(self) -> None:
+        """Count what was changed. After it nothing may be."""
+        if self._changed:
+            self.head = replace(self.head, revision=self.head.revision + 1, time=self.now)
+            self._write(_HEAD_ROW, self.head.pack())
+            self.met[_HEAD_ROW] = self.head.revision
 
     def user(self, ref: bytes) -> User | None:
         """The row of an account. Raises DamagedError."""
@@ -96,7 +113,6 @@ class Ledger:
         name = _USERS + user.ref.hex()
         self._write(name, user.pack())
         self.met[name] = user.sequence
-        self._write(_CLOCK, self.now.to_bytes(8, "big"))
         return user
 
     def save_record(self, record: Record) -> Record:
@@ -116,6 +132,7 @@ class Ledger:
     def drop_record(self, record_id: bytes) -> None:
         """Delete a row that no user's row names any more."""
         if record_id != NO_ID:
+            self._changed = True
             self._rows.delete(_record(record_id))
 
     def log(self, user: User, event: Event, record_id: bytes) -> User:
@@ -131,10 +148,11 @@ class Ledger:
         found = self._rows.scan(prefix, _log(user.ref, start), limit)
         return [LogEntry.unpack(self._checked(name, row)) for name, row in found]
 
-    def users(self, after: str) -> Iterator[tuple[str, User]]:
-        """Up to SCAN rows of accounts, in order, with their names."""
-        for name, row in self._rows.scan(_USERS, after + "\0" if after else _USERS, SCAN):
-            yield name, User.unpack(self._checked(name, row))
+    def refs(self, after: bytes) -> list[bytes]:
+        """How up to SCAN accounts are named, in order; their rows are not looked at."""
+        start = _USERS + after.hex() + "\0" if after else _USERS
+        names = [name for name, _ in self._rows.scan(_USERS, start, SCAN)]
+        return [bytes.fromhex(name.removeprefix(_USERS)) for name in names if _REF.fullmatch(name)]
 
     def _open(self, name: str) -> bytes | None:
         row = self._rows.get(name)
@@ -148,10 +166,11 @@ class Ledger:
 
     def _write(self, name: str, body: bytes) -> None:
         body = _HEAD + body
+        self._changed = True
         self._rows.put(name, body + self._mac(name, body))
 
     def _mac(self, name: str, body: bytes) -> bytes:
-        return self._keeper.mac(b"row", name.encode() + b"\0" + body)
+        return _mac(self._keeper, name, body)
 
     def _check(self, name: str, sequence: int) -> None:
         if sequence < self._seen.get(name, 0):
@@ -165,7 +184,8 @@ class Core:
     def __init__(
         self, store: Store, keeper: Keeper, *, policy: Policy, clock: Clock, witness: Witness
     ) -> None:
-        """Raises StoreFailedError where the store is behind its witness."""
+        """Raises WentBackError where the store is behind its witness; StoreFailedError,
+        DamagedError."""
         self.store, self.keeper, self.policy = store, keeper, policy
         self.clock, self.witness = clock, witness
         self._seen: dict[str, int] = {}
@@ -180,7 +200,9 @@ class Core:
         def run(rows: Transaction) -> _T:
             ledger = Ledger(rows, self.keeper, self._seen, self.clock)
             last[:] = [ledger]
-            return body(ledger)
+            result = body(ledger)
+            ledger.end()
+            return result
 
         result = self.store.transact(run)
         with self._lock:
@@ -188,15 +210,31 @@ class Core:
                 self._seen[name] = max(sequence, self._seen.get(name, 0))
         return result
 
+    def revision(self) -> int:
+        """How many transactions changed something. Raises StoreFailedError, DamagedError."""
+        return self.transact(lambda ledger: ledger.head.revision)
+
     def check_revision(self) -> None:
-        """Raise StoreFailedError where the store is older than its witness."""
-        stored, seen = self.store.revision(), self.witness.seen()
+        """Raise WentBackError where the store is older than its witness."""
+        # In this order: whoever commits in between makes the store newer, not older.
+        seen = self.witness.seen()
+        stored = self.revision()
         if stored < seen:
-            raise StoreFailedError(f"the store went back: revision {stored}, witnessed {seen}")
+            raise WentBackError(f"the store went back: revision {stored}, witnessed {seen}")
 
     def user_ref(self, account: str) -> bytes:
         """How an account is named in the store, 32 bytes."""
         return self.keeper.mac(b"account", account.encode())
+
+
+def found(store: Store, keeper: Keeper) -> None:
+    """Write the first row of a new vault."""
+
+    def body(rows: Transaction) -> None:
+        row = _HEAD + Head(revision=0, time=0, locked=False).pack()
+        rows.put(_HEAD_ROW, row + _mac(keeper, _HEAD_ROW, row))
+
+    store.transact(body)
 
 
 def verify(public_key: bytes, signature: bytes, statement: bytes) -> bool:
@@ -211,6 +249,10 @@ def verify(public_key: bytes, signature: bytes, statement: bytes) -> bool:
 def context(record: Record) -> bytes:
     """What a sealed setup is bound to."""
     return label(b"setup") + record.vault_id + record.user + record.record_id
+
+
+def _mac(keeper: Keeper, name: str, body: bytes) -> bytes:
+    return keeper.mac(b"row", name.encode() + b"\0" + body)
 
 
 def _record(record_id: bytes) -> str:

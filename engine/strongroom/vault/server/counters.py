@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from strongroom.errors import DamagedError
 from strongroom.vault.messages import Event
 from strongroom.vault.server.core import Core, Ledger, RefusalError
 from strongroom.vault.server.policy import Policy
@@ -18,9 +19,12 @@ def exhausted(user: User, policy: Policy) -> bool:
 
 def settle(ledger: Ledger, user: User, policy: Policy) -> User:
     """Do what became due: a guess nobody finished, a registration nobody confirmed, a record that
-    was kept long enough. Writes only what changed."""
+    was kept long enough. Writes only what changed; nothing while the vault is locked, or its clock
+    not to be believed."""
+    if ledger.locked or not ledger.sound:
+        return user
     settled = user
-    if not user.attempt_over and ledger.now > user.attempt_at + policy.attempt_window:
+    if not user.attempt_over and _attempt_ended(ledger, user, policy):
         settled = over(ledger, settled, policy)
     if user.kept != NO_ID and ledger.now > user.kept_until:
         ledger.drop_record(user.kept)
@@ -55,19 +59,21 @@ def restores(ledger: Ledger, user: User, owner_pk: bytes) -> bool:
     return ledger.record(user, user.kept).owner_pk == owner_pk
 
 
-def sweep(core: Core) -> None:
-    """Settle all accounts."""
-    after = ""
-    while True:
-        start = after
-        due = core.transact(lambda ledger: [n for n, _ in ledger.users(start)])  # noqa: B023
-        for name in due:
-            ref = bytes.fromhex(name.rpartition("/")[2])
-            core.transact(lambda ledger: _settle_one(ledger, ref, core.policy))  # noqa: B023
-        if not due:
-            core.store.scrub()
-            return
+def sweep(core: Core) -> list[str]:
+    """Settle all accounts: what is wrong with single ones stops no other, and is returned. Raises
+    RefusalError while nothing may be settled, StoreFailedError."""
+    core.transact(_check_due)
+    wrong = []
+    after = b""
+    while due := _refs(core, after):
+        for ref in due:
+            try:
+                _settle_one(core, ref)
+            except DamagedError as error:
+                wrong.append(str(error))
         after = due[-1]
+    core.store.scrub()
+    return wrong
 
 
 def known(ledger: Ledger, ref: bytes, policy: Policy) -> User:
@@ -84,14 +90,41 @@ def check_lock(ledger: Ledger) -> None:
         raise RefusalError(Code.LOCKED)
 
 
-def _settle_one(ledger: Ledger, ref: bytes, policy: Policy) -> None:
-    user = ledger.user(ref)
-    if user is not None:
-        settle(ledger, user, policy)
+def check_clock(ledger: Ledger) -> None:
+    """Raise RefusalError while the time is not to be believed."""
+    if not ledger.sound:
+        raise RefusalError(Code.CLOCK)
+
+
+def _check_due(ledger: Ledger) -> None:
+    check_lock(ledger)
+    check_clock(ledger)
+
+
+def _attempt_ended(ledger: Ledger, user: User, policy: Policy) -> bool:
+    """Too late to finish it, or what it was a guess at goes now."""
+    goes = user.attempt_record == user.kept != NO_ID and ledger.now > user.kept_until
+    return goes or ledger.now > user.attempt_at + policy.attempt_window
+
+
+def _refs(core: Core, after: bytes) -> list[bytes]:
+    return core.transact(lambda ledger: ledger.refs(after))
+
+
+def _settle_one(core: Core, ref: bytes) -> None:
+    def body(ledger: Ledger) -> None:
+        user = ledger.user(ref)
+        if user is not None:
+            settle(ledger, user, core.policy)
+
+    core.transact(body)
 
 
 def _expired(ledger: Ledger, user: User, policy: Policy) -> bool:
-    record: Record = ledger.record(user, user.pending)
+    try:
+        record: Record = ledger.record(user, user.pending)
+    except DamagedError:
+        return True  # nothing depends on it yet
     if record.delayed:
         return ledger.now > record.confirm_from + policy.request_delay
     return ledger.now > record.created + policy.pending

@@ -17,7 +17,14 @@ from strongroom.vault.messages import (
 )
 from strongroom.vault.opaque import check_ke1, credential_response
 from strongroom.vault.server.core import Core, Ledger, RefusalError, context, verify
-from strongroom.vault.server.counters import check_lock, exhausted, known, over, restores
+from strongroom.vault.server.counters import (
+    check_clock,
+    check_lock,
+    exhausted,
+    known,
+    over,
+    restores,
+)
 from strongroom.vault.server.rows import Record, State, User
 from strongroom.vault.statements import statement_recover
 from strongroom.vault.wire import ID_LEN, NO_ID, Code, hash_of, identifier
@@ -53,8 +60,7 @@ def attempt(core: Core, ref: bytes, asked: RecoverAttempt) -> Answered:
 
     def body(ledger: Ledger) -> tuple[User, Record] | RefusalError:
         check_lock(ledger)
-        if not core.clock.sound(ledger.stored_time):
-            raise RefusalError(Code.CLOCK)
+        check_clock(ledger)
         user = known(ledger, ref, core.policy)
         charges, attempt_id = _read_token(core, user, asked)
         if attempt_id == user.attempt or hash_of(asked.ke1) == user.attempt_ke1:
@@ -76,7 +82,7 @@ def attempt(core: Core, ref: bytes, asked: RecoverAttempt) -> Answered:
     if isinstance(charged, RefusalError):
         raise charged
     user, record = charged
-    core.witness.tell(core.store.revision())
+    core.witness.tell(core.revision())
     # Only now: whoever has KE2 knows whether the guess was right.
     setup = core.keeper.unseal(record.sealed_setup, context(record))
     name = identifier(record.vault_id, record.record_id)

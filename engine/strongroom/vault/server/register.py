@@ -27,7 +27,7 @@ from strongroom.vault.opaque import (
     server_key_of,
 )
 from strongroom.vault.server.core import Core, Ledger, RefusalError, context, verify
-from strongroom.vault.server.counters import check_lock, known, restores, settle
+from strongroom.vault.server.counters import check_clock, check_lock, known, restores, settle
 from strongroom.vault.server.rows import SEALED_LEN, Record, State, User
 from strongroom.vault.statements import statement_confirm, statement_register
 from strongroom.vault.wire import ID_LEN, NO_ID, NO_KEY, SUITE, Code, Stretch, hash_of, identifier
@@ -58,6 +58,7 @@ def begin(core: Core, ref: bytes, asked: RegisterBegin) -> Opened:
 
     def body(ledger: Ledger) -> None:
         check_lock(ledger)
+        check_clock(ledger)
         user = ledger.user(ref)
         if user is None:
             most = core.policy.attempts
@@ -168,6 +169,8 @@ def confirm_finish(core: Core, ref: bytes, asked: ConfirmFinish) -> bytes:
     RefusalError."""
 
     def body(ledger: Ledger) -> None:
+        check_lock(ledger)
+        check_clock(ledger)
         user = known(ledger, ref, core.policy)
         if asked.record_id not in (user.pending, user.active) or asked.record_id == NO_ID:
             raise RefusalError(Code.PENDING)
@@ -224,6 +227,7 @@ def _wait(user: User, record: Record, owner_pk: bytes) -> int:
 
 def _pending(ledger: Ledger, user: User, record_id: bytes) -> Record:
     check_lock(ledger)
+    check_clock(ledger)
     if record_id == NO_ID or user.pending != record_id:
         raise RefusalError(Code.PENDING)
     return ledger.record(user, record_id)

@@ -24,6 +24,19 @@ class State(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Head(Fields):
+    """The vault itself."""
+
+    LAYOUT = Struct(">QQ?")
+    revision: int
+    """How many transactions changed something."""
+    time: int
+    """The latest that was believed, seconds since 1970."""
+    locked: bool
+    """Until the operator has looked."""
+
+
+@dataclass(frozen=True, slots=True)
 class User(Fields):
     """An account: whatever happens to its records, what was guessed counts here."""
 

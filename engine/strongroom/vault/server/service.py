@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -13,17 +14,19 @@ from pathlib import Path
 
 import uvicorn
 
-from strongroom.errors import SourceError, StrongroomError, TargetError, UsageError
+from strongroom.errors import DamagedError, SourceError, StrongroomError, TargetError, UsageError
 from strongroom.vault.messages import Event, LogEntry
 from strongroom.vault.server.accounts import TokenFile
 from strongroom.vault.server.app import make_app
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.config import TEMPLATE, Config, read_config
-from strongroom.vault.server.core import Core
+from strongroom.vault.server.core import Core, Ledger, found
+from strongroom.vault.server.counters import exhausted
 from strongroom.vault.server.eventlog import EventLog
 from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.rows import User
 from strongroom.vault.server.sqlite import SqliteStore
-from strongroom.vault.server.store import StoreFailedError
+from strongroom.vault.server.store import StoreFailedError, WentBackError
 from strongroom.vault.server.witness import FileWitness, NoWitness
 from strongroom.vault.wire import NO_ID
 
@@ -48,7 +51,8 @@ def make_vault(
         raise
     _write_new(config.accounts, "# account, SHA-256 of its token, second it expires or 0\n")
     keeper = FileKeeper.create(config.key_file)
-    with _failures_told(), closing(SqliteStore(config.database)):
+    with _failures_told(), closing(SqliteStore(config.database)) as store:
+        found(store, keeper)
         if config.witness is not None:
             FileWitness(config.witness, keeper).reset(0)
 
@@ -57,11 +61,7 @@ def make_vault(
 def opened(config: Config) -> Iterator[Core]:
     """The vault's core. Raises SourceError, DamagedError, UsageError."""
     keeper = FileKeeper.load(config.key_file)
-    if not config.database.exists():
-        raise SourceError(
-            f"opening the vault: there is no {config.database}",
-            hint="put it back from a copy, or make a new vault with vault init",
-        )
+    _check_there(config)
     with _failures_told(), closing(SqliteStore(config.database)) as store:
         witness = NoWitness() if config.witness is None else FileWitness(config.witness, keeper)
         yield Core(store, keeper, policy=config.policy, clock=Clock(), witness=witness)
@@ -72,7 +72,7 @@ def serve(config: Config, *, ready: Callable[[str], None]) -> None:
     events = EventLog()
     verifier = TokenFile(config.accounts)
     with opened(config) as core, closing(_listen(config)) as listening:
-        events.say("start", keys=core.keeper.describe(), revision=core.store.revision())
+        events.say("start", keys=core.keeper.describe(), revision=core.revision())
         if config.witness is None:
             events.say("warning", words="no witness: a store that was set back is not noticed")
         settings = uvicorn.Config(
@@ -117,33 +117,36 @@ class _Server(uvicorn.Server):
 def status(core: Core) -> dict[str, int | bool | str]:
     """Counts and conditions, nothing of single users."""
     counts: Counter[str] = Counter()
-    after = ""
-    while True:
-        start = after
-        page = core.transact(lambda ledger: list(ledger.users(start)))  # noqa: B023
-        if not page:
-            break
-        after = page[-1][0]
-        for _, user in page:
+    after = b""
+    while refs := _refs(core, after):
+        for ref in refs:
             counts["users"] += 1
-            counts["spent"] += user.left == 0 or user.lifetime >= core.policy.lifetime
-            counts["registered"] += user.active != NO_ID
+            try:
+                user = _user(core, ref)
+            except DamagedError:
+                counts["damaged"] += 1
+                continue
+            if user is not None:
+                counts["spent"] += exhausted(user, core.policy)
+                counts["registered"] += user.active != NO_ID
+        after = refs[-1]
     return {
         "vault": core.keeper.vault_id.hex(),
         "keys": core.keeper.describe(),
         "locked": core.transact(lambda ledger: ledger.locked),
-        "revision": core.store.revision(),
+        "revision": core.revision(),
         "witnessed": core.witness.seen(),
         "users": counts["users"],
         "registered": counts["registered"],
         "spent": counts["spent"],
+        "damaged": counts["damaged"],
     }
 
 
 def read_log(core: Core, account: str) -> list[tuple[LogEntry, str]]:
     """All entries of an account's log, each with the name of its event. Raises SourceError."""
     ref = core.user_ref(account)
-    user = core.transact(lambda ledger: ledger.user(ref))
+    user = _user(core, ref)
     if user is None:
         raise SourceError(f"reading the log: account {account} has not registered", hint="")
     entries = core.transact(lambda ledger: ledger.entries(user, 0, user.log_seq))
@@ -151,26 +154,74 @@ def read_log(core: Core, account: str) -> list[tuple[LogEntry, str]]:
 
 
 def copy_locked(config: Config, target: Path) -> None:
-    """A copy of the database that, put back, serves nobody before the operator says so."""
+    """A copy of the database that, put back, serves nobody before the operator says so. Under its
+    name it is there only once it is locked. Raises SourceError, TargetError, DamagedError."""
+    beside = target.with_name(target.name + ".new")
+    beside.unlink(missing_ok=True)
     with opened(config) as core:
         store = core.store
         if not isinstance(store, SqliteStore):
             raise UsageError("this store has tools of its own for copies")
-        store.copy_to(target)
-    with _failures_told(), closing(SqliteStore(target)) as copied:
-        keeper = FileKeeper.load(config.key_file)
+        store.copy_to(beside)
+    keeper = FileKeeper.load(config.key_file)
+    with _failures_told(), closing(SqliteStore(beside)) as copied:
         core = Core(copied, keeper, policy=config.policy, clock=Clock(), witness=NoWitness())
         core.transact(lambda ledger: ledger.set_locked(locked=True))
+    try:
+        beside.rename(target)
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise TargetError(f"writing {target}: {error.strerror}") from None
 
 
-def unlock(config: Config) -> None:
-    """Serve what lies here, whatever the witness saw."""
+def unlock(config: Config, *, new_witness: bool = False) -> int | None:
+    """Serve what lies here, whatever the witness saw, and believe this machine's clock. Returns
+    what was believed so far, seconds since 1970, if that is later; None if it is not.
+
+    new_witness: make the witness anew where it is gone. Raises SourceError, DamagedError.
+    """
     keeper = FileKeeper.load(config.key_file)
+    _check_there(config)
+    if config.witness is not None and not new_witness and not config.witness.exists():
+        raise SourceError(
+            f"opening the vault: there is no {config.witness}",
+            hint="see that its disk is mounted; if it is lost for good, pass --new-witness",
+        )
     with _failures_told(), closing(SqliteStore(config.database)) as store:
         core = Core(store, keeper, policy=config.policy, clock=Clock(), witness=NoWitness())
-        core.transact(lambda ledger: ledger.set_locked(locked=False))
+        later = core.transact(_accept)
         if config.witness is not None:
-            FileWitness(config.witness, keeper).reset(store.revision())
+            FileWitness(config.witness, keeper).reset(core.revision())
+        return later
+
+
+def _accept(ledger: Ledger) -> int | None:
+    ledger.set_locked(locked=False)
+    if ledger.head.time <= (present := int(time.time())):
+        return None
+    ledger.set_time(present)
+    return ledger.head.time
+
+
+def _refs(core: Core, after: bytes) -> list[bytes]:
+    return core.transact(lambda ledger: ledger.refs(after))
+
+
+def _user(core: Core, ref: bytes) -> User | None:
+    return core.transact(lambda ledger: ledger.user(ref))
+
+
+def _check_there(config: Config) -> None:
+    if not config.database.exists():
+        raise SourceError(
+            f"opening the vault: there is no {config.database}",
+            hint="see that its disk is mounted; put it back from a copy, or make a new vault with "
+            "vault init",
+        )
 
 
 @contextmanager
@@ -178,10 +229,14 @@ def _failures_told() -> Iterator[None]:
     """A store's failure as an error for the operator."""
     try:
         yield
-    except StoreFailedError as error:
+    except WentBackError as error:
         raise SourceError(
             f"opening the vault: {error}",
             hint='if this copy is the one to go on with, "strongroom vault unlock" says so',
+        ) from None
+    except StoreFailedError as error:
+        raise SourceError(
+            f"opening the vault: {error}", hint="see that all its disks are mounted"
         ) from None
 
 

@@ -12,12 +12,7 @@ from pathlib import Path
 from strongroom.vault.server.store import StoreFailedError, T, Transaction
 
 _BUSY_MS = 5000
-_SCHEMA = (
-    "CREATE TABLE IF NOT EXISTS rows (name TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS revision (only INTEGER PRIMARY KEY CHECK (only = 1), number INTEGER"
-    " NOT NULL)",
-    "INSERT OR IGNORE INTO revision VALUES (1, 0)",
-)
+_SCHEMA = "CREATE TABLE IF NOT EXISTS rows (name TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID"
 
 
 class _Rows:
@@ -25,18 +20,15 @@ class _Rows:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self.changed = False
 
     def get(self, name: str) -> bytes | None:
         found = self._connection.execute("SELECT row FROM rows WHERE name = ?", (name,)).fetchone()
         return None if found is None else bytes(found[0])
 
     def put(self, name: str, row: bytes) -> None:
-        self.changed = True
         self._connection.execute("INSERT OR REPLACE INTO rows VALUES (?, ?)", (name, row))
 
     def delete(self, name: str) -> None:
-        self.changed = True
         self._connection.execute("DELETE FROM rows WHERE name = ?", (name,))
 
     def scan(self, prefix: str, start: str, limit: int) -> Iterator[tuple[str, bytes]]:
@@ -71,8 +63,7 @@ class SqliteStore:
             "trusted_schema = OFF",
         ):
             self._connection.execute(f"PRAGMA {pragma}")
-        for statement in _SCHEMA:
-            self._connection.execute(statement)
+        self._connection.execute(_SCHEMA)
 
     def transact(self, body: Callable[[Transaction], T]) -> T:
         """See Store."""
@@ -82,8 +73,6 @@ class SqliteStore:
                 # Immediate: who reads here to decide what to write is alone from now on.
                 self._connection.execute("BEGIN IMMEDIATE")
                 result = body(rows)
-                if rows.changed:
-                    self._connection.execute("UPDATE revision SET number = number + 1")
                 self._connection.execute("COMMIT")
             except BaseException as error:
                 with suppress(sqlite3.Error):
@@ -92,17 +81,6 @@ class SqliteStore:
                     raise StoreFailedError(str(error)) from None
                 raise
             return result
-
-    def revision(self) -> int:
-        """See Store."""
-        with self._lock:
-            try:
-                found = self._connection.execute("SELECT number FROM revision").fetchone()
-            except sqlite3.Error as error:
-                raise StoreFailedError(str(error)) from None
-        if found is None:
-            raise StoreFailedError("the revision is missing")
-        return int(found[0])
 
     def scrub(self) -> None:
         """See Store: overwritten pages are zeroed by secure_delete, the log is cut here."""

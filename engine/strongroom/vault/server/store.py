@@ -12,6 +12,10 @@ class StoreFailedError(Exception):
     """The store did not do it, or nobody knows whether it did: read again before going on."""
 
 
+class WentBackError(StoreFailedError):
+    """The store works, and is older than it was."""
+
+
 class Transaction(Protocol):
     """What a body sees: a state that nobody else changes meanwhile, and its own changes in it."""
 
@@ -37,9 +41,6 @@ class Store(Protocol):
         body may be run again if others came first, so it changes nothing but the transaction.
         Its exceptions undo everything and pass through. Raises StoreFailedError.
         """
-
-    def revision(self) -> int:
-        """How many transactions changed something; never goes back. Raises StoreFailedError."""
 
     def scrub(self) -> None:
         """Leave nothing of what was overwritten or deleted, as far as the store can."""

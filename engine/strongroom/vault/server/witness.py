@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hmac
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -55,13 +58,30 @@ class FileWitness:
         return int.from_bytes(number, "big")
 
     def tell(self, revision: int) -> None:
-        """See Witness. It never goes back."""
-        with self._lock:
+        """See Witness. It never goes back, whoever else tells it."""
+        with self._alone():
             if self.seen() < revision:
-                self.reset(revision)
+                self._write(revision)
 
     def reset(self, revision: int) -> None:
         """Make it say this, whatever it said."""
+        with self._alone():
+            self._write(revision)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process, and one thread of it."""
+        with self._lock, ExitStack() as stack:
+            try:
+                beside = self._path.with_name(self._path.name + ".lock")
+                fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                stack.callback(os.close, fd)
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            except OSError as error:
+                raise StoreFailedError(f"the witness {self._path}: {error.strerror}") from None
+            yield
+
+    def _write(self, revision: int) -> None:
         number = revision.to_bytes(_NUMBER_LEN, "big")
         beside = self._path.with_name(self._path.name + ".new")
         try:
