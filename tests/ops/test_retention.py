@@ -57,9 +57,10 @@ def test_weeks_months_and_years_are_those_of_the_calendar() -> None:
     assert kept(snapshots, yearly=1) == [5]
 
 
-def test_within_counts_from_the_newest_and_not_from_now() -> None:
-    assert kept(daily(4), within=timedelta(days=1)) == [5, 6, 7]
-    assert kept(daily(4), within=timedelta(0)) == [7]
+def test_within_counts_from_the_last_but_one_and_not_from_now() -> None:
+    assert kept(daily(4), within=timedelta(days=1)) == [4, 5, 6, 7]
+    assert kept(daily(4), within=timedelta(0)) == [6, 7]
+    assert kept(daily(4)[:1], within=timedelta(0)) == [0]
 
 
 def test_tags_keep_and_reasons_add_up() -> None:
@@ -82,8 +83,72 @@ def test_a_policy_that_keeps_nothing_is_refused() -> None:
     one, other = daily(1)
     with pytest.raises(UsageError, match="keeps none of the 1 snapshots of some paths of host"):
         judge([one, replace(other, host="another", tags=("t",))], Policy(tags=("t",)))
+    with pytest.raises(UsageError, match="keeps none of the 1 snapshots"):
+        judge([one, replace(other, partial=True)], Policy(tags=("x",)))
     assert not Policy()
     assert Policy(within=timedelta(0))
+
+
+def test_a_policy_of_less_than_nothing_is_refused() -> None:
+    for name in ("last", "hourly", "daily", "weekly", "monthly", "yearly"):
+        with pytest.raises(UsageError, match="fewer than no snapshots"):
+            Policy(**{"tags": ("x",), name: -1})
+    with pytest.raises(UsageError, match="newer than the newest"):
+        Policy(within=timedelta(seconds=-1))
+
+
+def test_the_newest_whole_one_always_stays() -> None:
+    one, two, three, four = daily(2)
+    tagged = replace(one, tags=("x",))
+    assert kept([tagged, two, three, replace(four, partial=True)], tags=("x",)) == [0, 2, 3]
+    assert judge([tagged, two], Policy(tags=("x",)))[1].reasons == ["newest"]
+
+
+def test_of_equal_times_the_later_commit_is_the_newer() -> None:
+    same = [a_snapshot(n, time=10**18) for n in range(3)]
+    assert kept(same, last=1) == kept(same, daily=1) == [2]
+
+
+FAR = (-(2**63) + 1, 0, 4_100_000_000 * 10**9, 2**63 - 1)
+
+
+def nights(count: int, wrong: dict[int, int]) -> list[Snapshot]:
+    """One a night, but for the times that clocks said wrongly."""
+    start = 1_800_000_000 * 10**9
+    times = [wrong.get(n, start + n * 86400 * 10**9) for n in range(count)]
+    return [a_snapshot(n, time=time) for n, time in enumerate(times)]
+
+
+@pytest.mark.parametrize("far", FAR)
+def test_one_wrong_clock_takes_one_place_and_no_other(far: int) -> None:
+    for n in range(9):
+        snapshots = nights(9, {n: far})
+        assert kept(snapshots, last=1) == [8]
+        assert kept(snapshots, last=4) == kept(snapshots, daily=4) == [5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("far", FAR)
+@pytest.mark.parametrize("count", range(2, 10))
+def test_one_wrong_clock_ages_no_other(far: int, count: int) -> None:
+    for n in range(count):
+        snapshots = nights(count, {n: far})
+        month = kept(snapshots, within=timedelta(days=30))
+        assert month[0] <= (n == 0), "the first may be as old as it says"
+        assert month == list(range(month[0], count))
+        held = kept(snapshots, within=timedelta(days=3))
+        assert set(held) | {n} >= set(range(max(0, count - 4), count))
+        assert len(held) <= 6, "it makes none much younger either"
+
+
+def test_a_wrong_clock_does_not_keep_for_ever() -> None:
+    for far in FAR:
+        assert kept(nights(40, {5: far}), within=timedelta(days=7)) == list(range(31, 40))
+
+
+def test_nights_of_a_wrong_clock_age_when_the_next_good_one_does() -> None:
+    ahead = {n: (4_100_000_000 + n * 86400) * 10**9 for n in range(10)}
+    assert kept(nights(12, ahead), within=timedelta(days=30)) == list(range(12))
+    assert kept(nights(45, ahead), within=timedelta(days=30)) == list(range(13, 45))
 
 
 def test_unfinished_ones_stay_until_a_finished_one_follows() -> None:
@@ -125,8 +190,7 @@ def test_whatever_clocks_say_the_newest_of_each_group_stays(
     policy = Policy(last=last, daily=day, yearly=year, within=timedelta(0))
     verdicts = judge(snapshots, policy)
     for host in ("a", "b"):
-        times = [s.time for s in snapshots if s.host == host and not s.partial]
         mine = [v for v in verdicts if v.snapshot.host == host]
-        if times:
-            assert any(v.reasons for v in mine if v.snapshot.time == max(times))
+        whole = [v for v in mine if not v.snapshot.partial]
+        assert not whole or whole[-1].reasons
         assert bool(mine) == any(v.reasons for v in mine)

@@ -42,7 +42,7 @@ def _with_policy(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--keep-within",
             metavar="1y6m14d12h",
-            help="Keep what is no more than that older than the newest.",
+            help="Keep the two newest, and what is no more than that older.",
         ),
     ]
     for name, words in reversed(_COUNTED.items()):
@@ -78,8 +78,9 @@ def command(
     """Forget snapshots: those that are named, or those that no --keep option keeps.
 
     The options count for the snapshots of each host and the same paths by themselves, in UTC, and
-    back from the newest snapshot. A policy that keeps none of them is refused. What only
-    forgotten snapshots needed stays stored until "strongroom prune".
+    back from the newest snapshot, the one that was committed last, which always stays. A policy
+    that keeps none of them is refused. What only forgotten snapshots needed stays stored until
+    "strongroom prune".
 
     \b
     strongroom forget -r /mnt/backup 1f03

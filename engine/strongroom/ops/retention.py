@@ -1,4 +1,8 @@
-"""Which snapshots a policy keeps. Decides; removes nothing."""
+"""Which snapshots a policy keeps. Decides; removes nothing.
+
+Newer means committed later. Clocks may lie: they only tell hours, days and so on apart, and what
+lies within a time. One that is wrong must not cost the others: "Retention" in docs/DESIGN.md.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +31,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What to keep of the snapshots of one host and the same paths. Numbers count back from the
-    newest; of several in an hour, a day and so on (UTC) the newest is kept."""
+    newest; of several in an hour, a day and so on (UTC) the newest is kept. Raises UsageError for
+    less than nothing."""
 
     last: int = 0
     hourly: int = 0
@@ -36,9 +41,16 @@ class Policy:
     monthly: int = 0
     yearly: int = 0
     within: timedelta | None = None
-    """Before the newest one."""
+    """Before the last but one: the two newest, and what is no older than that. Measured from the
+    middle one of the last three times, so that no single clock decides."""
     tags: tuple[str, ...] = ()
     """Whatever has one of these."""
+
+    def __post_init__(self) -> None:
+        if any(getattr(self, name) < 0 for name in ("last", *_BUCKETS)):
+            raise UsageError("a policy cannot keep fewer than no snapshots")
+        if self.within is not None and self.within < timedelta(0):
+            raise UsageError("a policy cannot keep what is newer than the newest alone")
 
     def __bool__(self) -> bool:
         """Does it keep anything?"""
@@ -66,11 +78,11 @@ def parse_duration(text: str) -> timedelta:
 
 
 def judge(snapshots: Iterable[Snapshot], policy: Policy) -> list[Verdict]:
-    """A verdict on each, in their order. Raises UsageError for a policy that keeps nothing of some
-    host and paths.
+    """A verdict on each, in their order, which is that of their commits. Raises UsageError for a
+    policy that keeps no finished one of some host and paths that have any.
 
-    Unfinished ones do not count; each is kept until a finished one of the same host and paths came
-    after it.
+    The newest finished one of each is kept in any case. Unfinished ones do not count; each is kept
+    until a finished one of the same host and paths came after it.
     """
     verdicts = [Verdict(snapshot) for snapshot in snapshots]
     groups: dict[tuple[str, frozenset[bytes]], list[Verdict]] = {}
@@ -78,34 +90,53 @@ def judge(snapshots: Iterable[Snapshot], policy: Policy) -> list[Verdict]:
         key = verdict.snapshot.host, frozenset(verdict.snapshot.paths)
         groups.setdefault(key, []).append(verdict)
     for group in groups.values():
-        _judge_group(group, policy)
-        if not any(verdict.reasons for verdict in group):
-            host = group[0].snapshot.host
-            raise UsageError(
-                f"the policy keeps none of the {len(group)} snapshots of some paths of {host}",
-                hint="to forget them all, name them",
-            )
+        whole = [verdict for verdict in group if not verdict.snapshot.partial]
+        if whole:
+            _judge_whole(whole[::-1], policy)
+        _keep_unfinished(group)
     return verdicts
 
 
-def _judge_group(group: Sequence[Verdict], policy: Policy) -> None:
-    """In the order of their commits. Clocks may lie, so time only sorts."""
-    whole = [verdict for verdict in group if not verdict.snapshot.partial]
-    newest_first = sorted(whole, key=lambda verdict: verdict.snapshot.time, reverse=True)
+def _judge_whole(newest_first: Sequence[Verdict], policy: Policy) -> None:
     for verdict in newest_first[: policy.last]:
         verdict.reasons.append("last")
     for name, bucket_of in _BUCKETS.items():
         _keep_buckets(newest_first, name, bucket_of, getattr(policy, name))
+    if policy.within is not None:
+        _keep_within(newest_first, policy.within)
     for verdict in newest_first:
-        age_ns = newest_first[0].snapshot.time - verdict.snapshot.time
-        if policy.within is not None and timedelta(microseconds=age_ns // 1000) <= policy.within:
-            verdict.reasons.append("within")
         if not set(policy.tags).isdisjoint(verdict.snapshot.tags):
             verdict.reasons.append("tag")
-    for number, verdict in enumerate(group):
-        later = group[number + 1 :]
-        if verdict.snapshot.partial and all(other.snapshot.partial for other in later):
-            verdict.reasons.append("unfinished")
+    if not any(verdict.reasons for verdict in newest_first):
+        host = newest_first[0].snapshot.host
+        raise UsageError(
+            f"the policy keeps none of the {len(newest_first)} snapshots of some paths of {host}",
+            hint="to forget them all, name them",
+        )
+    if not newest_first[0].reasons:
+        newest_first[0].reasons.append("newest")
+
+
+def _keep_unfinished(group: Sequence[Verdict]) -> None:
+    for verdict in reversed(group):
+        if not verdict.snapshot.partial:
+            break
+        verdict.reasons.append("unfinished")
+
+
+def _keep_within(newest_first: Sequence[Verdict], within: timedelta) -> None:
+    """All since the first that is within. Whose clock is ahead of the time that this is measured
+    from is taken to be as old as the next one committed."""
+    times = [verdict.snapshot.time for verdict in newest_first]
+    latest = sorted(times[:3])[len(times[:3]) // 2]
+    is_within, kept = True, 2
+    for number, moment in enumerate(times, 1):
+        if moment <= latest:
+            is_within = (latest - moment) // 1000 <= within // timedelta(microseconds=1)
+        if is_within:
+            kept = max(kept, number)
+    for verdict in newest_first[:kept]:
+        verdict.reasons.append("within")
 
 
 def _keep_buckets(
