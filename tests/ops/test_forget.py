@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,59 @@ def test_what_was_to_be_kept_and_is_forgotten_meanwhile_is_judged_again(
     repository._opened.append = meanwhile
     repository.upkeep.forget(policy=Policy(last=1))
     assert ids(repository) == [before[2]]
+
+
+def tagging_meanwhile(repository: Repository, name: str, tags: TagChange) -> None:
+    """Another changes tags just before the next append."""
+    real = repository._opened.append
+
+    def meanwhile(*words: object) -> object:
+        repository._opened.append = real
+        with another(repository) as other:
+            other.upkeep.tag([name], tags)
+        return real(*words)
+
+    repository._opened.append = meanwhile
+
+
+def test_what_a_policy_would_forget_and_is_tagged_meanwhile_is_judged_again(
+    repository: Repository,
+) -> None:
+    before = ids(repository)
+    tagging_meanwhile(repository, before[0], TagChange(add=("keep",)))
+    verdicts = repository.upkeep.forget(policy=Policy(last=1, tags=("keep",)))
+    assert [verdict.reasons for verdict in verdicts] == [["tag"], [], [], ["last"]]
+    assert ids(repository) == [before[0], before[3]]
+
+
+def test_what_is_named_is_forgotten_whatever_tags_it_gets(repository: Repository) -> None:
+    before = ids(repository)
+    tagging_meanwhile(repository, before[0], TagChange(add=("keep",)))
+    repository.upkeep.forget([before[0]])
+    assert ids(repository) == before[1:]
+
+
+def test_a_tag_given_meanwhile_is_not_overwritten(repository: Repository) -> None:
+    tagging_meanwhile(repository, "latest", TagChange(add=("keep",)))
+    with pytest.raises(OvertakenError, match="changed tags"):
+        repository.upkeep.tag(["latest"], TagChange(add=("mine",)))
+    (changed,) = repository.upkeep.tag(["latest"], TagChange(add=("mine",)))
+    assert changed.tags == ("keep", "mine")
+
+
+def test_one_wrong_clock_costs_no_later_backup(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup dated fifty years ahead, then nights of a backup and a forget each."""
+    with monkeypatch.context() as patched:
+        ahead = time.time_ns() + 50 * 366 * 86400 * 10**9
+        patched.setattr(time, "time_ns", lambda: ahead)
+        repository.backup(tmp_path / "src")
+    for night in range(3):
+        (tmp_path / "src" / "file").write_text(f"night {night}")
+        tonight = repository.backup(tmp_path / "src").snapshot.id.hex()
+        repository.upkeep.forget(policy=Policy(last=1))
+        assert ids(repository) == [tonight]
 
 
 def test_two_who_forget_the_same_agree(repository: Repository) -> None:

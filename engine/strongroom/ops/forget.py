@@ -18,7 +18,7 @@ from strongroom.repository.private import NO_SESSION, Private, Retagged
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 
 ATTEMPTS: Final = 5
-"""How often to judge again when others forgot meanwhile what was to be kept."""
+"""How often to judge again what others changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def forget(
         if dry_run or not gone:
             break
         try:
-            change(opened, forget=gone, needed=[v.snapshot.id for v in verdicts if v.reasons])
+            kept = [verdict.snapshot.id for verdict in verdicts if verdict.reasons]
+            change(opened, forget=gone, needed=kept, same_tags=gone if policy else ())
             break
         except OvertakenError:
             if not left:
@@ -75,28 +76,30 @@ def change(
     forget: Collection[bytes] = (),
     retag: Sequence[Retagged] = (),
     needed: Collection[bytes] = (),
+    same_tags: Collection[bytes] = (),
 ) -> LogEntry:
     """Forget snapshots by their ids, or give them other tags.
 
-    Raises OvertakenError if others removed one of the segments `needed` since the log was read,
-    TargetError.
+    Raises OvertakenError if others removed one of the segments `needed`, or changed the tags of one
+    of the snapshots `same_tags`, since the log was read, TargetError.
     """
     private = Private(time.time_ns(), platform.node(), NO_SESSION, retagged=tuple(retag))
     draft = Draft(opened.log.head[0], (), private, KIND_REMOVE, tuple(forget))
-    return opened.append(draft, keep_relied_on(needed))
+    return opened.append(draft, keep_relied_on(needed, same_tags))
 
 
 def retag(opened: OpenRepository, names: Collection[str], tags: TagChange) -> list[Snapshot]:
     """Change the tags of these snapshots. As they are then, those that changed.
 
-    Raises UsageError, SourceError, OvertakenError where one was forgotten meanwhile, TargetError.
+    Raises UsageError, SourceError, OvertakenError where one was forgotten or tagged by another
+    meanwhile, TargetError.
     """
     opened.log.load()
     chosen = {s.id: s for s in (find_snapshot(opened.snapshots, name) for name in names)}
     changes = [Retagged(s.id, tags.applied(s.tags)) for s in chosen.values()]
     changes = [one for one in changes if one.tags != chosen[one.id].tags]
     if changes:
-        change(opened, retag=changes, needed=chosen.keys())
+        change(opened, retag=changes, needed=chosen.keys(), same_tags=chosen.keys())
     changed = {one.id for one in changes}
     return [snapshot for snapshot in opened.snapshots if snapshot.id in changed]
 

@@ -31,12 +31,22 @@ def check_chunks(manifest: Readable, find: Find, *, doing: str) -> None:
             raise OvertakenError(f"{doing}: somebody removed chunks that it relied on")
 
 
-def keep_relied_on(needed: Collection[bytes]) -> Callable[[Draft, Sequence[LogEntry]], Draft]:
-    """To append only if nobody removed one of these meanwhile."""
+def retagged_in(entries: Sequence[LogEntry]) -> set[bytes]:
+    """Ids of snapshots that these entries gave other tags."""
+    return {one.id for entry in entries if entry.private for one in entry.private.retagged}
+
+
+def keep_relied_on(
+    needed: Collection[bytes], same_tags: Collection[bytes] = ()
+) -> Callable[[Draft, Sequence[LogEntry]], Draft]:
+    """To append only if nobody removed one of `needed` meanwhile, nor gave one of `same_tags`
+    other tags."""
 
     def revise(draft: Draft, others: Sequence[LogEntry]) -> Draft:
         if not removed_in(others).isdisjoint(needed):
             raise OvertakenError("committing: somebody removed what was to be kept")
+        if not retagged_in(others).isdisjoint(same_tags):
+            raise OvertakenError("committing: somebody changed tags of the same snapshots")
         return draft
 
     return revise
