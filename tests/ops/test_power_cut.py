@@ -188,3 +188,21 @@ def test_whatever_names_a_power_cut_leaves_nothing_is_lost(
                 seen.add(key)
                 came_back(tmp_path, names, least=1)
     assert len(seen) >= 5
+
+
+def test_nothing_is_deleted_for_an_entry_that_is_not_sure_to_stay(
+    tmp_path: Path, vault: Vault
+) -> None:
+    vault.backup("t")
+    with vault.open() as opened:
+        forget(opened, policy=Policy(last=1))
+        prune(opened, PruneOptions(grace_s=3600), note=vault.notes.append)  # only says what goes
+    with pytest.MonkeyPatch.context() as patched:
+        recorder = Recorder(tmp_path / "repository", patched)
+        with vault.open() as opened:
+            assert prune(opened, NOW, note=vault.notes.append).deleted_objects
+    kinds = [(event.kind, event.path) for event in recorder.events]
+    first = next(n for n, (kind, path) in enumerate(kinds) if kind == "removed")
+    assert not any(kind == "made" for kind, _ in kinds)
+    assert ("synced", "log") in kinds[:first]
+    assert kinds.count(("synced", "log")) == 1

@@ -48,6 +48,9 @@ class MemoryStore:
             self.put(name, path.read_bytes())
             path.unlink()
 
+    def sync(self, name: str) -> None:
+        self.get(name)
+
     def list(self, prefix: str) -> Iterator[str]:
         return iter(sorted(name for name in self.objects if name.startswith(prefix)))
 

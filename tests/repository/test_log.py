@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from strongroom import ConflictError, DamagedError, StrongroomError, TargetError
 from strongroom.repository.config import make_config
 from strongroom.repository.entry import make_entry
 from strongroom.repository.log import Log, entry_name
+from strongroom.stores import UnsyncedError
 from strongroom.stores.local import LocalStore
 
 if TYPE_CHECKING:
@@ -295,3 +298,37 @@ def test_a_long_log_is_read_in_seconds(store: MemoryStore) -> None:
     begun = time.monotonic()
     assert opened(store).head == (10_000, prev)
     assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize("disk_works", [True, False])
+def test_an_entry_whose_put_failed_after_it_got_its_name_is_synced_or_not_promised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk_works: bool
+) -> None:
+    store = LocalStore(tmp_path / "r")
+    store.put("config", CONFIG.stored)
+    log = opened(store)
+    log.append(a_draft(1))
+    real_unlink, real_sync, synced = os.unlink, os.fsync, []
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    def sync(fd: int) -> None:
+        path = Path(f"/proc/self/fd/{fd}").readlink()
+        if path.is_dir() and not disk_works:
+            fail()
+        real_sync(fd)
+        synced.append(path)
+
+    with monkeypatch.context() as patch:
+        patch.delattr(os, "O_TMPFILE")
+        patch.setattr(os, "unlink", fail)
+        patch.setattr(os, "fsync", sync)
+        if disk_works:
+            assert log.append(a_draft(2, base=1)).seq == 2
+        else:
+            with pytest.raises(UnsyncedError):
+                log.append(a_draft(2, base=1))
+    assert os.unlink is real_unlink
+    assert ((tmp_path / "r/log") in synced) == disk_works
+    assert opened(store).head[0] == 2

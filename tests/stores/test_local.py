@@ -19,7 +19,7 @@ from strongroom import (
     TargetError,
     UsageError,
 )
-from strongroom.stores import nameless
+from strongroom.stores import UnsyncedError, nameless
 from strongroom.stores.local import LocalStore
 from strongroom.stores.locate import open_store
 
@@ -141,6 +141,44 @@ def test_every_name_is_synced_with_its_folder(
     folders = [path for path in synced if "deleted" not in path and "#" not in path]
     assert folders == ["", "/r", "/r/segments", "/r/segments/ab"]
     assert len(synced) == 5
+
+
+def test_an_adopted_object_is_synced_below_folders_of_somebody_who_did_not(
+    store: LocalStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "repository/segments/ab").mkdir(parents=True)
+    synced = synced_folders(tmp_path, monkeypatch)
+    for name in ("one", "two"):
+        (tmp_path / name).write_bytes(b"x")
+    store.adopt([(tmp_path / name, f"segments/ab/{name}") for name in ("one", "two")])
+    assert sorted(synced) == ["repository", "repository/segments", "repository/segments/ab"]
+    synced.clear()
+    store.sync("segments/ab/one")
+    assert sorted(synced) == ["repository", "repository/segments", "repository/segments/ab"]
+
+
+def test_what_cannot_be_synced_is_named(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_sync(_fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", no_sync)
+    with pytest.raises(UnsyncedError, match="writing config: Input/output error"):
+        store.sync("config")
+
+
+def synced_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with each folder below tmp_path that is synced."""
+    synced: list[str] = []
+    real = os.fsync
+
+    def seen(fd: int) -> None:
+        path = Path(f"/proc/self/fd/{fd}").readlink()
+        real(fd)
+        if path.is_dir():
+            synced.append(str(path.relative_to(tmp_path)))
+
+    monkeypatch.setattr(os, "fsync", seen)
+    return synced
 
 
 READ_ONLY = """

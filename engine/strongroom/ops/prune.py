@@ -16,6 +16,7 @@ from strongroom.manifest.ids import read_ids
 from strongroom.ops.prune_plan import Plan, Planner
 from strongroom.repository.entry import KIND_REMOVE, Draft, LogEntry, SegmentRef
 from strongroom.repository.expiry import Clocks
+from strongroom.repository.head import entry_name
 from strongroom.repository.interval import as_ids, removed_in
 from strongroom.repository.log import OvertakenError
 from strongroom.repository.names import segment_name
@@ -292,6 +293,7 @@ class _Prune:
         # What this run removed has the age of its entry, too: with no grace period it goes now.
         clocks = self._clocks if self._options.dry_run else self._look_at_clocks()
         passed: dict[int, bool] = {}
+        is_durable = False
         for segment_id, seq in opened.log.state.tombstones.items():
             if segment_id not in stored:
                 continue
@@ -302,6 +304,10 @@ class _Prune:
                 result.waiting_objects += 1
                 result.waiting_bytes += length
                 continue
+            if not is_durable:
+                # The entry may be that of a prune that was killed before it was sure to stay.
+                opened.store.sync(entry_name(opened.log.head[0]))
+                is_durable = True
             with suppress(ObjectMissingError):
                 opened.store.delete(segment_name(segment_id))
                 result.deleted_objects += 1

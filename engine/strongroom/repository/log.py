@@ -219,7 +219,7 @@ class Log:
         except StrongroomError as error:
             # Whether it was there before or the answer was lost: what is there now decides.
             try:
-                return self._store.get(name, limit=ENTRY_LEN_MAX)
+                there = self._store.get(name, limit=ENTRY_LEN_MAX)
             except ObjectMissingError:
                 if isinstance(error, ObjectExistsError):
                     raise ConflictError(
@@ -227,6 +227,9 @@ class Log:
                         "it is not"
                     ) from None
                 raise error from None
+            if there == stored:
+                self._store.sync(name)  # what failed may have failed before that
+            return there
         return stored
 
     def _get(self, seq: int, last: int) -> bytes:

@@ -53,6 +53,10 @@ class Store(Protocol):
         may have become objects.
         """
 
+    def sync(self, name: str) -> None:
+        """Return only once a crash cannot lose an object that is there, whoever made it, nor those
+        that share all but the last part of its name. Raises UnsyncedError."""
+
     def list(self, prefix: str) -> Iterator[str]:
         """Names that begin with prefix, ascending. prefix is empty or ends with a slash."""
 

@@ -83,11 +83,19 @@ class LocalStore:
             path = self.path_of(name)
             with _writing(name):
                 self._make_folders(path.parent)
-                folders[path.parent] = None
+                folders |= dict.fromkeys(self._folders_above(path))
                 _move(source, path)
         for folder in folders:
             with _writing(str(folder)):
                 _sync(folder)
+
+    def sync(self, name: str) -> None:
+        """See Store."""
+        try:
+            for folder in self._folders_above(self.path_of(name)):
+                _sync(folder)
+        except OSError as error:
+            raise UnsyncedError(f"writing {name}: {error.strerror}") from None
 
     def list(self, prefix: str) -> Iterator[str]:
         """See Store."""
@@ -150,6 +158,11 @@ class LocalStore:
             raise SourceError(f"reading {path}: {error.strerror}") from None
         finally:
             os.close(fd)
+
+    def _folders_above(self, path: Path) -> Sequence[Path]:
+        """Up to the store's own. One that was there may have been made by somebody who was killed
+        before its name was synced."""
+        return [folder for folder in path.parents if folder.is_relative_to(self.folder)]
 
     def _make_folders(self, folder: Path) -> None:
         """Make folder and what is missing above it, durably."""
