@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,12 +48,12 @@ class Service:
         """A new account's."""
         return TokenFile(self.folder / "vault.accounts").add(name)
 
-    def start(self, **env: str) -> None:
-        """Returns once it is ready."""
+    def start(self, command: Sequence[str | Path] = (), **env: str) -> None:
+        """Returns once it is ready. command: another than the program's."""
         errors = (self.folder / "vault.log").open("ab")
         with errors:
             self.process = subprocess.Popen(
-                [STRONGROOM, "vault", "serve", "--config", self.config],
+                command or [STRONGROOM, "vault", "serve", "--config", self.config],
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 env=os.environ | env,

@@ -24,8 +24,10 @@ from strongroom import (
 from strongroom.errors import UnreachableError
 from strongroom.keys.password import KdfParameters
 from strongroom.ops.vault import Account, connect, recover, register
+from strongroom.repository.config import Config, read_config
 from strongroom.repository.create import create_repository
 from strongroom.stores.local import LocalStore
+from strongroom.vault.client.pins import read_pins
 from strongroom.vault.messages import Answered, Confirming, Offer, Opened, Released
 from vault.machines import PASSWORD
 from vault.service import Service
@@ -118,13 +120,13 @@ class Owner:
     def register(self, password: str = PASSWORD, store: LocalStore | None = None) -> None:
         register(store or self.store, ROOT, self.account, Quick(password), doing="registering")
 
-    def recover(self, password: str = PASSWORD) -> RootKey:
+    def recover(self, password: str = PASSWORD, *, remember: bool = True) -> RootKey:
         connection = connect(self.store, self.account, doing="recovering")
         return recover(
             connection,
             lambda: Quick(password),
             tell=lambda _: None,
-            remember=True,
+            remember=remember,
             doing="recovering",
         )
 
@@ -189,7 +191,7 @@ def test_a_lying_offer_gets_no_guess(
 @pytest.mark.parametrize(
     ("verb", "lie", "error"),
     [
-        ("recover/attempt", changed(Answered, ke2=bytes(320)), WrongKeyError),
+        ("recover/attempt", changed(Answered, ke2=bytes(320)), DamagedError),
         ("recover/attempt", lambda _: b"x", UnreachableError),
         ("recover/attempt", changed(Answered, nonce=bytes(32)), StrongroomError),
         ("recover/finish", changed(Released, wrapped=bytes(80)), DamagedError),
@@ -203,6 +205,34 @@ def test_a_lie_about_a_guess_gives_no_key(
     between.lies[verb] = lie
     with pytest.raises(error):
         owner.recover()
+
+
+def test_a_garbled_answer_says_nothing_of_the_password(owner: Owner, between: Between) -> None:
+    owner.register()
+    between.lies["recover/attempt"] = changed(Answered, ke2=bytes(320))
+    with pytest.raises(DamagedError):
+        owner.recover()
+    between.lies.clear()
+    assert owner.recover() == ROOT
+
+
+def test_who_does_not_remember_can_try_what_seemed_wrong(owner: Owner, between: Between) -> None:
+    owner.register()
+    between.lies["recover/attempt"] = lambda answer: (
+        answer[:300] + bytes([answer[300] ^ 1]) + answer[301:]
+    )
+    with pytest.raises(WrongKeyError):
+        owner.recover()
+    between.lies.clear()
+    with pytest.raises(WrongKeyError, match="was not asked") as caught:
+        owner.recover()
+    assert str(read_pins(ops_config(owner).repo_id).path) in str(caught.value.hint)
+    assert owner.recover(remember=False) == ROOT
+    assert owner.recover() == ROOT
+
+
+def ops_config(owner: Owner) -> Config:
+    return read_config(owner.store, doing="testing")
 
 
 def test_a_salt_of_the_vaults_choice_makes_a_right_password_wrong_and_no_more(

@@ -72,13 +72,18 @@ class Endpoint:
                 break
         if status == http.client.OK:
             return body
-        raise self._refused(body)
+        raise self._refused(status, body)
 
-    def _refused(self, body: bytes) -> CodeError:
+    def _refused(self, status: int, body: bytes) -> CodeError:
         try:
             refused = Refused.unpack(body)
             code = Code(refused.code)
         except ValueError:
+            if status == http.client.SERVICE_UNAVAILABLE:
+                raise UnreachableError(
+                    f"asking the vault {self.address.url}: it is unavailable, or a proxy before it",
+                    hint="try again later",
+                ) from None
             self._nonsense()
         words, hint = refusal(code, refused.seconds)
         message = f"asking the vault {self.address.url}: {words}"

@@ -52,7 +52,7 @@ class Guessing:
         """The root key, and what is to be remembered. remember: that a guess was wrong.
 
         Raises WrongKeyError, without a guess where it is known to be wrong; CodeError,
-        UnreachableError, DamagedError, UnsupportedError, LimitError.
+        UnreachableError, UnsupportedError, LimitError; DamagedError for what is no answer.
         """
         cost = Stretch(self.offer.memory_kib, self.offer.passes, self.offer.lanes)
         stretched = stretch(
@@ -63,17 +63,24 @@ class Guessing:
             cost=cost,
         )
         tag = wrong_tag(stretched, self.name)
-        if self.pins.knows_wrong(tag):
+        if remember and self.pins.knows_wrong(tag):
             raise WrongKeyError(
                 f"{doing}: this password was wrong before; the vault was not asked",
-                hint="no attempt was spent; try another one, or pass --key-file",
+                hint="no attempt was spent; to ask all the same pass --no-remember; what is "
+                f"remembered lies in {self.pins.path}",
             )
         login = Login(opaque_password(stretched, self.name))
         message = RecoverAttempt(self.offer.record_id, self.offer.token, login.ke1)
         answered = self.endpoint.call("recover/attempt", message, Answered)
         try:
             export_key = login.finish(answered.ke2)
-        except (WrongPasswordError, MalformedError):
+        except MalformedError:
+            # Nothing is known of the password, so nothing is remembered; the charge stands.
+            raise DamagedError(
+                f"{doing}: what the vault answered is no answer to a guess",
+                hint="it, or something on the way, altered it; the guess counts all the same",
+            ) from None
+        except WrongPasswordError:
             self._was_wrong(tag, answered, remember=remember)
             raise WrongKeyError(
                 f"{doing}: wrong password, {after_guess(self.offer)}",
@@ -106,7 +113,12 @@ class Guessing:
 def begin_guess(endpoint: Endpoint, place: VaultPlace, pins: Pins, *, doing: str) -> Guessing:
     """Ask for an offer of a record that the slot names. Raises CodeError, UnreachableError;
     DamagedError where the vault offers something else, or forgot what this machine saw."""
-    offer = _offer(endpoint, NO_ID)
+    try:
+        offer = _offer(endpoint, NO_ID)
+    except CodeError as error:
+        if error.code != Code.DESTROYED:
+            raise
+        offer = _named_offer(endpoint, place, doing=doing)  # what replaced it may be destroyed
     if (offer.record_id, offer.server_key) not in place.records:
         offer = _named_offer(endpoint, place, doing=doing)
     if offer.vault_id != place.vault_id:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -10,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -20,6 +22,7 @@ from strongroom.vault.server.accounts import TokenFile
 from strongroom.vault.server.app import make_app
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.config import TEMPLATE, Config, read_config
+from strongroom.vault.server.connections import DEADLINE_S, limited
 from strongroom.vault.server.core import Core, Ledger, found
 from strongroom.vault.server.counters import exhausted
 from strongroom.vault.server.eventlog import EventLog
@@ -32,7 +35,7 @@ from strongroom.vault.wire import NO_ID
 
 _GRACE_S = 10
 _BACKLOG = 128
-_CONCURRENT = 256
+_CONCURRENT = 512
 
 
 def make_vault(
@@ -86,7 +89,8 @@ def serve(config: Config, *, ready: Callable[[str], None]) -> None:
             timeout_keep_alive=5,
             limit_concurrency=_CONCURRENT,
             h11_max_incomplete_event_size=16384,
-            http="h11",
+            http=limited(),
+            headers=[("connection", "close")],
             loop="asyncio",
             ssl_certfile=config.tls_certificate,
             ssl_keyfile=config.tls_key,
@@ -112,6 +116,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if not self.should_exit:
             self._ready()
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.config.is_ssl:
+            loop = asyncio.get_running_loop()
+            create = partial(loop.create_server, ssl_handshake_timeout=DEADLINE_S)
+            loop.create_server = create  # type: ignore[method-assign]
+        await super()._serve(sockets)
 
 
 def status(core: Core) -> dict[str, int | bool | str]:
