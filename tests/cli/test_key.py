@@ -344,6 +344,7 @@ VERBS = [
     ("remove", *KEY, "abcd"),
     ("show-digits", *KEY),
     ("check", *KEY),
+    ("revoke", *KEY),
 ]
 
 

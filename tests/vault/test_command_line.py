@@ -6,6 +6,7 @@ import datetime
 import ipaddress
 import json
 import re
+import ssl
 import stat
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from program import Program
-from strongroom import RootKey, UsageError
+from strongroom import RootKey, SourceError, UsageError
 from strongroom.keys.slot import parse_slot
 from strongroom.keys.vault_slot import VaultPlace, make_vault_slot, read_vault_slot
-from strongroom.vault.client.address import parse_address
+from strongroom.vault.client.address import fingerprint, parse_address
 from strongroom.vault.client.derive import owner_key, public_of
-from strongroom.vault.client.endpoint import Endpoint
-from strongroom.vault.messages import Offer, RecoverBegin
+from strongroom.vault.client.endpoint import Endpoint, _context
+from strongroom.vault.messages import Offer, Opened, RecoverBegin, RegisterBegin
+from strongroom.vault.server.keeper import FileKeeper
 from strongroom.vault.wire import NO_ID
 from vault.machines import PASSWORD, Home, make_home, registered
 from vault.service import Service, served
@@ -144,21 +146,48 @@ def test_a_new_password_at_the_vault_replaces_the_old(home: Home) -> None:
     second("snapshots", "--vault", home.service.url, *home.ask)
 
 
-def test_the_digits_change_the_vaults_password_on_a_machine_that_never_met_it(home: Home) -> None:
-    """What the repository says of the vault was signed by who has them."""
+def test_the_digits_change_the_vaults_password_on_a_machine_that_is_told_its_address(
+    home: Home,
+) -> None:
+    """What the repository says of it may be a slot of before, put back by who stores it."""
     (home.folder / "new").write_text(NEW)
     second = home.machine.another("second")
-    second(
-        "key",
-        "change-password",
-        *home.account,
-        "--key-file",
-        "my.key",
-        "--new-password-file",
-        "new",
-    )
+    words = ("key", "change-password", *home.account, "--key-file", "my.key")
+    run = second(*words, "--new-password-file", "new", code=2)
+    assert "--vault URL" in run.err
+    second(*words, "--new-password-file", "new", "--vault", home.service.url)
     home.password(NEW)
     home.machine("snapshots", *home.ask)
+
+
+def test_the_owner_is_told_of_a_request_and_revokes_it(home: Home) -> None:
+    assert "nothing is waiting" in home.machine(*revoking(home)).err
+    token = home.token_file.read_text().strip()
+    thief = Endpoint(parse_address(home.service.url)[0], token, certificate=None)
+    thief.call("register/begin", RegisterBegin(1, 64 * 1024, 3, 4, delayed=True), Opened)
+    run = home.machine("snapshots", *home.ask)
+    assert "somebody has your token" in run.err
+    assert "revoked; ask for another token" in home.machine(*revoking(home)).err
+    assert "somebody" not in home.machine("snapshots", *home.ask).err
+
+
+def revoking(home: Home) -> tuple[str | Path, ...]:
+    return ("key", "revoke", *home.account, "--key-file", "my.key")
+
+
+def test_the_fingerprint_that_is_given_to_add_vault_is_compared(
+    program: Program, key: RootKey, service: Service
+) -> None:
+    home = make_home(program, key, service, "fingerprint")
+    words = (*home.account, "--key-file", "my.key", "--vault-password-file", "pw")
+    run = home.machine("key", "add-vault", service.url + "#" + "0" * 32, *words, code=13)
+    assert "nothing was stored" in run.err
+    assert home.slots() == []
+    assert home.machine.pins == []
+    vault_id = FileKeeper.load(service.folder / "vault.key").vault_id
+    right = fingerprint(public_of(owner_key(key, vault_id)))
+    home.machine("key", "add-vault", f"{service.url}#{right}", *words)
+    assert len(home.slots()) == 1
 
 
 def test_removing_the_slot_destroys_what_the_vault_holds(home: Home, key: RootKey) -> None:
@@ -454,6 +483,18 @@ def test_a_certificate_can_be_pinned_and_others_are_refused(
         home.machine("snapshots", *home.ask, "--vault-cert", other, code=17)
         plain = service.url.replace("https", "http")
         home.machine("snapshots", "--vault", plain, *home.ask, code=13)
+
+
+def test_tls_is_1_2_or_later(tmp_path: Path) -> None:
+    certificate, _ = make_certificate(tmp_path, "mine")
+    for pem in (None, certificate.read_text()):
+        assert _context(pem).minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+@pytest.mark.parametrize("pem", ["", "h\ufffdi", "junk"])
+def test_what_is_no_certificate_is_named(pem: str) -> None:
+    with pytest.raises(SourceError, match="certificate"):
+        _context(pem)
 
 
 def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.server
+import re
+import struct
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -19,13 +22,16 @@ from strongroom import (
     RootKey,
     StrongroomError,
     UnsupportedError,
+    UsageError,
     WrongKeyError,
 )
-from strongroom.errors import UnreachableError
+from strongroom.errors import LimitError, UnreachableError
 from strongroom.keys.password import KdfParameters
+from strongroom.keys.slot import SLOT_PASSWORD, frame_slot
 from strongroom.ops.vault import Account, connect, recover, register
 from strongroom.repository.config import Config, read_config
 from strongroom.repository.create import create_repository
+from strongroom.repository.slots import put_slot, read_slots
 from strongroom.stores.local import LocalStore
 from strongroom.vault.client.pins import read_pins
 from strongroom.vault.messages import Answered, Confirming, Offer, Opened, Released
@@ -261,6 +267,32 @@ def test_the_vault_cannot_hand_out_the_key_of_another_repository(
         owner.recover()
 
 
+def test_a_slot_of_before_that_is_put_back_gets_no_token(owner: Owner, between: Between) -> None:
+    """The owner moved to another vault, and has the digits: neither beats what is pinned here."""
+    owner.register()
+    (old,) = owner.store.list("keys/")
+    stored = owner.store.get(old)
+    owner.store.delete(old)
+    path = read_pins(ops_config(owner).repo_id).path
+    path.unlink()
+    place = owner.account
+    owner.account = replace(place, url=between.url.replace("127.0.0.1", "localhost"))
+    owner.register()
+    (new,) = owner.store.list("keys/")
+    owner.store.delete(new)
+    owner.store.put(old, stored)
+    between.steps_left = 0
+    owner.account = replace(place, url=None)
+    for act in (owner.register, owner.recover):
+        with pytest.raises((UsageError, DamagedError), match=re.escape(place.url or "")):
+            act()
+    path.unlink()
+    for act in (owner.register, owner.recover):
+        with pytest.raises(UsageError, match="knows no vault"):
+            act()
+    assert between.steps_left == 0
+
+
 # --- lies to who registers ---
 
 
@@ -288,6 +320,15 @@ def test_a_vault_that_lies_while_registering_leaves_the_old_password(
     between.lies.clear()
     assert list(owner.store.list("keys/")) == before
     assert owner.recover() == ROOT
+
+
+def test_a_server_key_that_changes_while_registering_is_refused(
+    owner: Owner, between: Between
+) -> None:
+    """It would be in the slot, and the vault could answer with another one later."""
+    between.lies["register/begin"] = changed(Opened, server_key=bytes(32))
+    with pytest.raises(DamagedError, match="changed its key"):
+        owner.register()
 
 
 # --- lost answers ---
@@ -366,6 +407,33 @@ def test_a_change_of_password_that_stops_anywhere_leaves_the_old_or_the_new(
     assert {"old", "new"} == set(outcomes)
     assert outcomes == sorted(outcomes, reverse=True)
     assert len(outcomes) > 12
+
+
+def test_changes_that_stop_beside_seven_passwords_leave_a_repository_that_opens(
+    owner: Owner, between: Between
+) -> None:
+    for n in range(7):
+        body = struct.pack(">IBBH", 65536, 3, 4, 0) + bytes(112)
+        slot = frame_slot(SLOT_PASSWORD, bytes([n + 1]) * 16, ops_config(owner).repo_id, 0, body)
+        put_slot(owner.store, slot, doing="testing")
+    owner.register()
+    for stop in (11, 12, 13, 14, 15, 16, 17):
+        between.steps_left = stop
+        with contextlib.suppress(StrongroomError):
+            owner.register(NEW, Stopping(owner.store, between))
+        between.steps_left = 10**9
+        assert read_slots(owner.store, ops_config(owner), doing="testing").count <= 9
+    owner.register(NEW)
+    assert owner.recover(NEW) == ROOT
+    assert len(list(owner.store.list("keys/"))) == 8
+    put_slot(
+        owner.store,
+        frame_slot(SLOT_PASSWORD, b"x" * 16, ops_config(owner).repo_id, 0, body),
+        doing="testing",
+    )
+    with pytest.raises(LimitError):
+        owner.register(PASSWORD)
+    assert owner.recover(NEW) == ROOT
 
 
 def test_a_first_registration_that_stops_anywhere_can_be_made_again(

@@ -10,6 +10,8 @@ from strongroom import UsageError
 from strongroom.vault import messages, statements, wire
 from strongroom.vault.opaque import Login, Registration, WrongPasswordError
 from strongroom.vault.server import owner, recover, register
+from strongroom.vault.server.core import RefusalError, verify
+from strongroom.vault.server.counters import sweep
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.wire import Code
 from vault.conftest import PASSWORD
@@ -231,6 +233,78 @@ def test_who_replaced_a_record_without_proof_gets_no_more_guesses_at_the_old_one
     assert left(house, anna) == 10
 
 
+@pytest.fixture
+def replaced(house: House, anna: Person) -> tuple[bytes, Person, bytes]:
+    """anna's record, and who replaced it without proof by another one."""
+    old = anna.offer().record_id
+    thief = Person(house.core)
+    made = thief.register("mine", delayed=True)
+    house.times.pass_by(WEEK)
+    made.confirm()
+    return old, thief, made.opened.record_id
+
+
+def test_whose_record_was_replaced_comes_back_at_once_with_their_proof(
+    house: House, anna: Person, replaced: tuple[bytes, Person, bytes]
+) -> None:
+    old, thief, theirs = replaced
+    anna.registered("new")
+    assert anna.guess("new").is_right()
+    for record_id in (old, theirs):
+        refused(Code.NO_RECORD, lambda record_id=record_id: anna.offer(record_id))  # type: ignore[misc]
+    refused(Code.PROOF, lambda: thief.register("mine again"))
+
+
+def test_whose_record_was_replaced_destroys_and_revokes_what_replaced_it(
+    house: House, anna: Person, replaced: tuple[bytes, Person, bytes]
+) -> None:
+    old, thief, theirs = replaced
+    refused(Code.PROOF, lambda: thief.order(owner.destroy, old))
+    made = thief.register("mine again")
+    anna.order(owner.revoke, made.opened.record_id)
+    refused(Code.PENDING, made.log_in)
+    anna.order(owner.destroy, theirs)
+    refused(Code.DESTROYED, thief.offer)
+    assert anna.guess(PASSWORD, old).is_right()
+    with pytest.raises(RefusalError):
+        Person(house.core).order(owner.destroy, theirs)
+
+
+def test_a_delayed_request_that_nobody_confirms_expires(house: House, anna: Person) -> None:
+    made = Person(house.core).register("mine", delayed=True)
+    house.times.pass_by(2 * WEEK)
+    made.log_in()
+    house.times.pass_by(1)
+    refused(Code.PENDING, made.log_in)
+    refused(Code.PENDING, made.finish)
+    sweep(house.core)
+    assert house.user(anna.ref).pending == wire.NO_ID
+
+
+def test_what_was_kept_goes_when_its_owner_is_back(
+    house: House, anna: Person, replaced: tuple[bytes, Person, bytes]
+) -> None:
+    old, thief, _ = replaced
+    before = house.record(anna.ref, old)
+    thief.registered("mine too")
+    assert house.user(anna.ref).kept == old
+    anna.registered("new")
+    assert house.user(anna.ref).kept == wire.NO_ID
+    assert before.sealed_setup not in house.everything()
+
+
+def test_a_guess_at_what_was_kept_ends_with_it(
+    house: House, anna: Person, replaced: tuple[bytes, Person, bytes]
+) -> None:
+    old, _, _ = replaced
+    house.times.pass_by(MONTH - 60)
+    guess = anna.guess(PASSWORD, old)
+    assert guess.is_right()
+    house.times.pass_by(120)
+    refused(Code.STALE, guess.release)
+    refused(Code.STALE, guess.ask)
+
+
 def test_without_proof_nothing_is_requested_once_no_attempt_is_left(
     house: House, anna: Person
 ) -> None:
@@ -247,6 +321,52 @@ def test_the_owner_destroys_and_nobody_else(house: House, anna: Person) -> None:
     anna.order(owner.destroy, record_id)
     refused(Code.DESTROYED, anna.offer)
     assert before.password_file not in house.everything()
+
+
+# Those of order 1, 2, 4 and 8, and 32 zeros, which stand where a destroyed record's key was.
+SMALL = [
+    bytes(32),
+    bytes([1]) + bytes(31),
+    bytes(31) + b"\x80",
+    b"\xec" + b"\xff" * 30 + b"\x7f",
+    b"\xed" + b"\xff" * 30 + b"\x7f",
+    b"\xee" + b"\xff" * 31,
+    bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"),
+    bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa"),
+]
+
+
+@pytest.mark.parametrize("key", SMALL, ids=bytes.hex)
+def test_a_key_of_small_order_signs_nothing(key: bytes) -> None:
+    """Whatever R is of small order fits one statement in eight."""
+    for number in range(40):
+        for point in SMALL:
+            assert not verify(key, point + bytes(32), bytes([number]))
+
+
+def test_the_points_of_order_eight_are_those() -> None:
+    p = 2**255 - 19
+    d = -121665 * pow(121666, -1, p)
+    for key in SMALL[-2:]:
+        y = int.from_bytes(key, "little") % 2**255
+        assert (2 * y * y - 1 + d * y**4) % p == 0
+
+
+@pytest.mark.parametrize("signature", [bytes([1]) + bytes(63), b"\1" * 64, bytes(63) + b"\1"])
+def test_a_guess_at_what_is_destroyed_meanwhile_is_over(
+    house: House, anna: Person, signature: bytes
+) -> None:
+    guess = anna.guess(PASSWORD)
+    assert guess.is_right()
+    anna.order(owner.destroy, guess.offer.record_id)
+    refused(Code.STALE, lambda: guess.finish(signature))
+    refused(Code.STALE, guess.release)
+    refused(Code.STALE, guess.ask)
+    user = house.user(anna.ref)
+    house.core.transact(lambda ledger: ledger.save(replace(user, attempt_over=False)))
+    refused(Code.DESTROYED, lambda: guess.finish(signature))
+    refused(Code.DESTROYED, guess.ask)
+    assert left(house, anna) == 9
 
 
 def test_an_order_counts_once(house: House, anna: Person) -> None:

@@ -51,6 +51,7 @@ KEY_VERBS: Final = {
     "remove": "Remove a key slot.",
     "show-digits": "Show the 64 digits of the key.",
     "log": "Show what happened at the vault.",
+    "revoke": "Stop what waits to replace your record at the vault.",
     "check": "Tell a mistyped key from damage.",
 }
 

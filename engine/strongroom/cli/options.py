@@ -117,7 +117,8 @@ def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
         is_flag=False,
         flag_value="",
         metavar="[URL]",
-        help="Let a vault give the key; URL may be left out where this machine knows it.",
+        help="Let a vault give the key; URL may be left out where this machine knows it. With "
+        "--key-file: where the vault is, no more.",
     )
     @functools.wraps(function)
     def wrapped(

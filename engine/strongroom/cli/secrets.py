@@ -55,8 +55,11 @@ class SecretOptions:
 
     @property
     def asks_vault(self) -> bool:
-        """Whether a vault is to give the key."""
-        return self.vault is not None and self.vault.url is not None
+        """Whether a vault is to give the key. With a key file an address only says where it is."""
+        if self.vault is None or self.vault.url is None:
+            return False
+        named_only = self.key_file is not None and self.vault.password_file is None
+        return not (named_only and self.vault.url)
 
     def check_one(self, *, piped: bool) -> None:
         """Raise a usage error for several secrets, or one that would take a bite of the data."""

@@ -42,12 +42,10 @@ def account_of(options: VaultOptions | None) -> Account:
     return account
 
 
-def connect(
-    store: Store, options: VaultOptions | None, *, doing: str, root: RootKey | None = None
-) -> Connection:
+def connect(store: Store, options: VaultOptions | None, *, doing: str) -> Connection:
     """The repository's vault. Raises UsageError, DamagedError."""
     account = account_of(options)
-    connection: Connection = vault().connect(store, account, doing=doing, root=root)
+    connection: Connection = vault().connect(store, account, doing=doing)
     return connection
 
 
@@ -56,7 +54,7 @@ def credential_of(
 ) -> Credential:
     """What opens a repository: as SecretOptions.credential, or by one guess at its vault."""
     options = secret.vault
-    if options is None or options.url is None:
+    if options is None or not secret.asks_vault:
         return secret.credential(console, confirm=False, piped=piped)
     secret.check_one(piped=piped)
     root: RootKey = vault().recover(

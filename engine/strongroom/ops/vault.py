@@ -19,10 +19,10 @@ from strongroom.vault.client.address import Address, fingerprint, parse_address
 from strongroom.vault.client.chain import read_chain
 from strongroom.vault.client.derive import owner_key, public_of
 from strongroom.vault.client.endpoint import CodeError, Endpoint
-from strongroom.vault.client.enrol import active_record, destroy, enrol
+from strongroom.vault.client.enrol import active_record, destroy, enrol, revoke_pending, state_of
 from strongroom.vault.client.guess import Guessing, begin_guess
 from strongroom.vault.client.pins import Pins, read_pins
-from strongroom.vault.client.words import before_guess
+from strongroom.vault.client.words import before_guess, strangers
 from strongroom.vault.messages import Event, LogEntry
 from strongroom.vault.wire import Code
 
@@ -44,6 +44,14 @@ class Stored:
 
     place: VaultPlace
     slot_ids: tuple[bytes, ...]
+    naming: tuple[frozenset[bytes], ...]
+    """The records that each of them names."""
+
+    def surplus(self, active: bytes) -> tuple[bytes, ...]:
+        """Those that are not needed to get at the active record; none where none names it."""
+        named = zip(self.slot_ids, self.naming, strict=True)
+        needed = [slot_id for slot_id, records in named if active in records][-1:]
+        return tuple(slot_id for slot_id in self.slot_ids if needed and slot_id != needed[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +64,8 @@ class Connection:
     pins: Pins
 
 
-def connect(
-    store: Store, account: Account, *, doing: str, root: RootKey | None = None
-) -> Connection:
-    """The vault that the repository names, if it is the one that was named or pinned here, or if
-    root, where it is known, signed that.
+def connect(store: Store, account: Account, *, doing: str) -> Connection:
+    """The vault that the repository names, if it is the one that was named or pinned here.
 
     Raises UsageError, DamagedError where somebody may have written the slot to get at the token.
     """
@@ -72,7 +77,7 @@ def connect(
         )
     pins = read_pins(config.repo_id)
     place = stored.place
-    address, owner = _trusted(account, pins, _signed(stored, root), doing=doing)
+    address, owner = _trusted(account, pins, doing=doing)
     if place.url != address.url:
         raise DamagedError(
             f"{doing}: the repository names the vault {place.url}, not {address.url}; neither was "
@@ -103,7 +108,11 @@ def recover(
     """
     place = connection.stored.place
     guessing: Guessing = begin_guess(connection.endpoint, place, connection.pins, doing=doing)
-    for line in before_guess(guessing.offer):
+    records = {record_id for record_id, _ in place.records}
+    for line in (
+        *before_guess(guessing.offer),
+        *strangers(state_of(connection.endpoint), records),
+    ):
         tell(line)
     root, pins = guessing.guess(password(), remember=remember, doing=doing)
     right = connection.config.belongs_to(root)
@@ -127,22 +136,18 @@ def register(
     Raises UsageError, LimitError, CodeError, UnreachableError, DamagedError.
     """
     config = read_config(store, doing=doing)
-    slots = read_slots(store, config, doing=doing)
-    stored = stored_vault(slots, doing=doing)
-    if stored is None and slots.count >= SLOTS_MAX:
-        raise LimitError(
-            f"{doing}: there are {SLOTS_MAX} key slots already",
-            hint='"strongroom key remove" makes room',
-        )
     pins = read_pins(config.repo_id)
-    address, _ = _trusted(account, pins, _signed(stored, root), doing=doing)
-    if stored is not None and stored.place.url != address.url:
-        raise UsageError(
-            f"{doing}: it has a vault already, {stored.place.url}",
-            hint='"strongroom key remove" of that slot makes room for another',
-        )
+    address, named = _trusted(account, pins, doing=doing)
     endpoint = Endpoint(address, account.token, certificate=account.certificate or pins.certificate)
+    stored = _with_room(store, config, endpoint, doing=doing)
     enrolment = enrol(endpoint, root, password, doing=doing)
+    if named not in (None, fingerprint(enrolment.owner_pk)):
+        raise DamagedError(
+            f"{doing}: at this vault the owner is {fingerprint(enrolment.owner_pk)}, not {named}; "
+            "nothing was stored",
+            hint="it is another vault, or another key, than the one your sheet names; if that was "
+            f"announced, delete {pins.path}",
+        )
     name = enrolment.name
     record = (name.record_id, name.server_key)
     place = VaultPlace(name.vault_id, enrolment.owner_pk, address.url, (record,))
@@ -175,6 +180,12 @@ def revoke(connection: Connection, root: RootKey) -> None:
             raise
     with suppress(FileNotFoundError):
         connection.pins.path.unlink()
+
+
+def revoke_request(connection: Connection, root: RootKey) -> bool:
+    """Have the vault drop a registration that is not confirmed; whether there was one. Raises
+    CodeError, UnreachableError."""
+    return revoke_pending(connection.endpoint, root)
 
 
 def owners_log(connection: Connection, *, doing: str) -> list[tuple[LogEntry, str]]:
@@ -210,7 +221,11 @@ def stored_vault(slots: SlotList, *, doing: str) -> Stored | None:
         ):
             raise DamagedError(f"{doing}: its vault slots contradict each other")
         records.update(dict.fromkeys(place.records))
-    return Stored(replace(first, records=tuple(records)), tuple(slot_id for slot_id, _ in found))
+    return Stored(
+        replace(first, records=tuple(records)),
+        tuple(slot_id for slot_id, _ in found),
+        tuple(frozenset(record_id for record_id, _ in place.records) for _, place in found),
+    )
 
 
 def check_alone(store: Store, config: Config, *, doing: str) -> None:
@@ -225,25 +240,14 @@ def check_alone(store: Store, config: Config, *, doing: str) -> None:
         )
 
 
-def _signed(stored: Stored | None, root: RootKey | None) -> str | None:
-    """The address in a slot that the owner of root signed."""
-    if stored is None or root is None:
-        return None
-    place = stored.place
-    return place.url if public_of(owner_key(root, place.vault_id)) == place.owner_pk else None
-
-
-def _trusted(
-    account: Account, pins: Pins, signed: str | None, *, doing: str
-) -> tuple[Address, str | None]:
-    """Where the token may go, and the fingerprint of the owner if it is known."""
+def _trusted(account: Account, pins: Pins, *, doing: str) -> tuple[Address, str | None]:
+    """Where the token may go, and the fingerprint of the owner if it is known. The repository is
+    not asked: who stores it can put back a slot of before, which was signed well."""
     pinned = fingerprint(bytes.fromhex(pins.owner_pk)) if pins.owner_pk else None
     if account.url is not None:
         address, given = parse_address(account.url)
         same = address.url == pins.url
         return address, given or (pinned if same else None)
-    if signed is not None:
-        return parse_address(signed)[0], None
     if not pins.url:
         raise UsageError(
             f"{doing}: this machine knows no vault of this repository",
@@ -259,6 +263,32 @@ def _pinned(pins: Pins, endpoint: Endpoint, place: VaultPlace) -> Pins:
         owner_pk=place.owner_pk.hex(),
         certificate=endpoint.certificate,
     )
+
+
+def _with_room(store: Store, config: Config, endpoint: Endpoint, *, doing: str) -> Stored | None:
+    """The vault slots, beside which there is room for what a registration stores. Slots that
+    changes left which were cut short go, where they are in the way.
+
+    Raises UsageError where the slots name another vault, LimitError, CodeError, UnreachableError.
+    """
+    slots = read_slots(store, config, doing=doing)
+    stored = stored_vault(slots, doing=doing)
+    if stored is not None and stored.place.url != endpoint.address.url:
+        raise UsageError(
+            f"{doing}: it has a vault already, {stored.place.url}",
+            hint='"strongroom key remove" of that slot makes room for another',
+        )
+    if stored is not None and slots.count > SLOTS_MAX:
+        _delete(store, stored.surplus(active_record(endpoint)))
+        slots = read_slots(store, config, doing=doing)
+        stored = stored_vault(slots, doing=doing)
+    # A change needs room for one more, and only while it lasts.
+    if slots.count >= SLOTS_MAX + (stored is not None):
+        raise LimitError(
+            f"{doing}: there are {slots.count} key slots already",
+            hint='"strongroom key remove" makes room',
+        )
+    return stored
 
 
 def _present(stored: Stored, endpoint: Endpoint) -> tuple[bytes, bytes]:

@@ -64,4 +64,4 @@ def _leave_vault(
     """Have the vault destroy what it holds, unless that is not wanted."""
     if force and (secret.vault is None or secret.vault.token_file is None):
         return
-    vault().revoke(connect(store, secret.vault, doing=doing, root=unlocked.root), unlocked.root)
+    vault().revoke(connect(store, secret.vault, doing=doing), unlocked.root)

@@ -116,11 +116,11 @@ class Endpoint:
 
 def _context(certificate: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             context.load_verify_locations(cadata=certificate)
-        except ssl.SSLError as error:
+        except (ssl.SSLError, TypeError, ValueError) as error:
             raise SourceError(f"reading the vault's certificate: {error}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context

@@ -38,7 +38,7 @@ from strongroom.vault.statements import (
     statement_order,
     statement_register,
 )
-from strongroom.vault.wire import MEMORY_MIN_KIB, PASSES_MIN, SUITE, Stretch, hash_of
+from strongroom.vault.wire import MEMORY_MIN_KIB, NO_ID, PASSES_MIN, SUITE, Stretch, hash_of
 
 DEFAULT_COST = Stretch(MEMORY_MIN_KIB, PASSES_MIN, 4)
 
@@ -102,22 +102,42 @@ def enrol(endpoint: Endpoint, root: RootKey, password: Password, *, doing: str) 
 
 def active_record(endpoint: Endpoint) -> bytes:
     """The id of the record that the vault answers for. Raises CodeError, UnreachableError."""
-    return endpoint.call("owner/state", Nothing(), Owned).active
+    return state_of(endpoint).active
+
+
+def state_of(endpoint: Endpoint) -> Owned:
+    """What the account holds. Raises CodeError, UnreachableError."""
+    return endpoint.call("owner/state", Nothing(), Owned)
 
 
 def destroy(endpoint: Endpoint, root: RootKey, records: set[bytes]) -> None:
     """Have the vault destroy what it holds of these records. Raises CodeError, UnreachableError."""
     while True:
-        state = endpoint.call("owner/state", Nothing(), Owned)
+        state = state_of(endpoint)
         found = [record for record in (state.active, state.kept) if record in records]
         if not found:
             return
         order = OwnerOrder(found[0], state.sequence, bytes(64))
-        owner = owner_key(root, state.vault_id)
-        signature = owner.sign(statement_order(b"destroy", state.vault_id, state.user, order))
-        signed = OwnerOrder(order.record_id, order.sequence, signature)
+        signed = _signed(order, b"destroy", state, root)
         endpoint.call("owner/destroy", signed, Nothing, again=False)
         records = records - {found[0]}
+
+
+def revoke_pending(endpoint: Endpoint, root: RootKey) -> bool:
+    """Have the vault drop a registration that is not confirmed; whether there was one. Raises
+    CodeError, UnreachableError."""
+    state = state_of(endpoint)
+    if state.pending == NO_ID:
+        return False
+    order = OwnerOrder(state.pending, state.sequence, bytes(64))
+    endpoint.call("owner/revoke", _signed(order, b"revoke", state, root), Nothing, again=False)
+    return True
+
+
+def _signed(order: OwnerOrder, verb: bytes, state: Owned, root: RootKey) -> OwnerOrder:
+    owner = owner_key(root, state.vault_id)
+    signature = owner.sign(statement_order(verb, state.vault_id, state.user, order))
+    return OwnerOrder(order.record_id, order.sequence, signature)
 
 
 def _prove(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
-from strongroom.vault.messages import Offer
-from strongroom.vault.wire import Code
+from strongroom.vault.messages import Offer, Owned
+from strongroom.vault.wire import NO_ID, Code
 
 _DIGITS: Final = "the 64 digits open the repository all the same: pass --key-file"
 
@@ -57,6 +58,22 @@ def before_guess(offer: Offer) -> list[str]:
         )
     elif offer.delay:
         lines.append(f"vault: after a wrong one, the next is taken {duration(offer.delay)} later")
+    return lines
+
+
+def strangers(state: Owned, records: Collection[bytes]) -> list[str]:
+    """What somebody else did with the account, where records are those that the slot names."""
+    lines = []
+    if state.pending != NO_ID and state.pending not in records:
+        lines.append(
+            "vault: a registration is pending that this repository does not name; if you did not "
+            "begin it, somebody has your token: see key log, stop it with key revoke"
+        )
+    if state.kept in records and state.active not in records:
+        lines.append(
+            "vault: somebody with your token replaced your record; it is kept for 30 days: "
+            "register anew with the 64 digits (key add-vault), and ask for another token"
+        )
     return lines
 
 

@@ -34,6 +34,13 @@ _REF = re.compile(r"user/[0-9a-f]{64}", re.ASCII)
 SCAN: Final = 256
 
 
+_P: Final = 2**255 - 19
+_Y8: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+"""Of order 8: 2y^2 = 1 - dy^4, where doubling gives y = 0 (RFC 8032, 5.1)."""
+_SMALL_ORDER: Final = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
+"""The y of all points whose order divides 8."""
+
+
 class RefusalError(Exception):
     """The vault does not do it."""
 
@@ -238,7 +245,10 @@ def found(store: Store, keeper: Keeper) -> None:
 
 
 def verify(public_key: bytes, signature: bytes, statement: bytes) -> bool:
-    """Whether it is an Ed25519 signature of statement (RFC 8032)."""
+    """Whether it is an Ed25519 signature of statement (RFC 8032), by a key that somebody can have:
+    signatures by a key of small order, as 32 zeros are, can be found without any secret."""
+    if int.from_bytes(public_key, "little") % 2**255 % _P in _SMALL_ORDER:
+        return False
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, statement)
     except (InvalidSignature, ValueError):

@@ -59,6 +59,14 @@ def restores(ledger: Ledger, user: User, owner_pk: bytes) -> bool:
     return ledger.record(user, user.kept).owner_pk == owner_pk
 
 
+def owners(ledger: Ledger, user: User) -> frozenset[bytes]:
+    """Whose proof counts: the owner's, and that of whose record was replaced without proof, as long
+    as it is kept."""
+    if user.kept == NO_ID:
+        return frozenset({user.owner_pk})
+    return frozenset({user.owner_pk, ledger.record(user, user.kept).owner_pk})
+
+
 def sweep(core: Core) -> list[str]:
     """Settle all accounts: what is wrong with single ones stops no other, and is returned. Raises
     RefusalError while nothing may be settled, StoreFailedError."""

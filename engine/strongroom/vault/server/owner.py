@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from strongroom.vault.messages import Event, LogFrom, Nothing, Owned, OwnerOrder
 from strongroom.vault.server.core import Core, Ledger, RefusalError, verify
-from strongroom.vault.server.counters import check_lock, known
+from strongroom.vault.server.counters import check_lock, known, owners
 from strongroom.vault.server.rows import Record, State, User, shredded
 from strongroom.vault.statements import statement_order
 from strongroom.vault.wire import LOG_PAGE, NO_ID, Code
@@ -31,9 +31,14 @@ def destroy(core: Core, ref: bytes, asked: OwnerOrder) -> bytes:
         if asked.record_id == NO_ID or asked.record_id not in (user.active, user.kept):
             raise RefusalError(Code.NO_RECORD)
         record = ledger.record(user, asked.record_id)
-        _check_order(core, user, asked, b"destroy", record.owner_pk)
+        # Of what is kept, its own owner alone decides.
+        kept = asked.record_id == user.kept
+        whose = frozenset({record.owner_pk}) if kept else owners(ledger, user)
+        _check_order(core, user, asked, b"destroy", whose)
         if record.state != State.DESTROYED:
             ledger.save_record(_shred(record))
+            over = user.attempt_over or user.attempt_record == record.record_id
+            user = replace(user, attempt_over=over)
             ledger.save(ledger.log(user, Event.DESTROYED, record.record_id))
 
     core.transact(body)
@@ -48,7 +53,7 @@ def revoke(core: Core, ref: bytes, asked: OwnerOrder) -> bytes:
         user = _ordered(ledger, core, ref, asked)
         if asked.record_id == NO_ID or asked.record_id != user.pending:
             raise RefusalError(Code.PENDING)
-        _check_order(core, user, asked, b"revoke", user.owner_pk)
+        _check_order(core, user, asked, b"revoke", owners(ledger, user))
         ledger.drop_record(user.pending)
         user = ledger.log(replace(user, pending=NO_ID), Event.REVOKED, asked.record_id)
         ledger.save(user)
@@ -77,9 +82,11 @@ def _ordered(ledger: Ledger, core: Core, ref: bytes, asked: OwnerOrder) -> User:
     return user
 
 
-def _check_order(core: Core, user: User, asked: OwnerOrder, verb: bytes, owner_pk: bytes) -> None:
+def _check_order(
+    core: Core, user: User, asked: OwnerOrder, verb: bytes, whose: frozenset[bytes]
+) -> None:
     statement = statement_order(verb, core.keeper.vault_id, user.ref, asked)
-    if not verify(owner_pk, asked.signature, statement):
+    if not any(verify(owner_pk, asked.signature, statement) for owner_pk in whose):
         raise RefusalError(Code.PROOF)
 
 

@@ -105,6 +105,8 @@ def finish(core: Core, ref: bytes, asked: RecoverFinish) -> Released | bytes:
             ledger.save(over(ledger, user, core.policy))
             return b""
         record = ledger.record(user, asked.record_id)
+        if record.state == State.DESTROYED:
+            raise RefusalError(Code.DESTROYED)
         statement = statement_recover(
             record.vault_id, record.record_id, user.attempt, user.attempt_ke1, user.attempt_nonce
         )

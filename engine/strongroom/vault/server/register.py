@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from dataclasses import replace
 
@@ -27,7 +26,14 @@ from strongroom.vault.opaque import (
     server_key_of,
 )
 from strongroom.vault.server.core import Core, Ledger, RefusalError, context, verify
-from strongroom.vault.server.counters import check_clock, check_lock, known, restores, settle
+from strongroom.vault.server.counters import (
+    check_clock,
+    check_lock,
+    known,
+    owners,
+    restores,
+    settle,
+)
 from strongroom.vault.server.rows import SEALED_LEN, Record, State, User
 from strongroom.vault.statements import statement_confirm, statement_register
 from strongroom.vault.wire import ID_LEN, NO_ID, NO_KEY, SUITE, Code, Stretch, hash_of, identifier
@@ -119,7 +125,7 @@ def finish(core: Core, ref: bytes, asked: RegisterFinish) -> Pending:
             wrapped=asked.wrapped,
             owner_pk=asked.owner_pk,
             reset_pk=asked.reset_pk,
-            confirm_from=_wait(user, record, asked.owner_pk),
+            confirm_from=_wait(ledger, user, record, asked.owner_pk),
         )
         if record.password_file != _NO_FILE:
             if filled != record:
@@ -216,9 +222,9 @@ def _without_kept(ledger: Ledger, user: User, owner_pk: bytes) -> User:
     return replace(user, kept=NO_ID, kept_until=0)
 
 
-def _wait(user: User, record: Record, owner_pk: bytes) -> int:
+def _wait(ledger: Ledger, user: User, record: Record, owner_pk: bytes) -> int:
     """When a registration by this owner may be confirmed; 0: at once. Raises RefusalError."""
-    if user.owner_pk == NO_KEY or hmac.compare_digest(user.owner_pk, owner_pk):
+    if user.owner_pk == NO_KEY or owner_pk in owners(ledger, user):
         return 0
     if record.confirm_from == 0 or user.left == 0:
         raise RefusalError(Code.PROOF)
