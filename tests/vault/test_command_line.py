@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import json
 import re
 import ssl
@@ -11,10 +9,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from program import Program
 from strongroom import RootKey, SourceError, UsageError
@@ -26,6 +20,7 @@ from strongroom.vault.client.endpoint import Endpoint, _context
 from strongroom.vault.messages import Offer, Opened, RecoverBegin, RegisterBegin
 from strongroom.vault.server.keeper import FileKeeper
 from strongroom.vault.wire import NO_ID
+from vault.certificates import make_certificate
 from vault.machines import PASSWORD, Home, make_home, registered
 from vault.service import Service, served
 
@@ -495,26 +490,3 @@ def test_tls_is_1_2_or_later(tmp_path: Path) -> None:
 def test_what_is_no_certificate_is_named(pem: str) -> None:
     with pytest.raises(SourceError, match="certificate"):
         _context(pem)
-
-
-def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, SHA256())
-    )
-    paths = folder / f"{name}.crt", folder / f"{name}.pem"
-    paths[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return paths

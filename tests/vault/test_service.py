@@ -18,6 +18,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -39,9 +40,10 @@ from strongroom.vault.server.app import VERBS, make_app
 from strongroom.vault.server.config import read_config
 from strongroom.vault.server.eventlog import EventLog
 from strongroom.vault.server.keeper import FileKeeper
-from strongroom.vault.server.service import opened
+from strongroom.vault.server.service import opened, unlock
 from strongroom.vault.server.witness import FileWitness
 from strongroom.vault.wire import NO_ID, Code
+from vault.certificates import make_certificate
 from vault.conftest import PASSWORD
 from vault.parties import Guess, House, Person
 from vault.service import Service, make_service, served
@@ -174,6 +176,7 @@ from strongroom.vault.server import service
 from strongroom.vault.server.config import read_config
 from strongroom.vault.server.connections import limited
 service.limited = lambda: limited(deadline=1, most=8)
+service.DEADLINE_S = 1
 config = read_config(Path(sys.argv[1]))
 service.serve(config, ready=lambda address: print("ready", address, flush=True))
 """
@@ -206,6 +209,15 @@ def test_who_does_not_finish_a_request_is_cut_off(patient: Service, begun: bytes
         with contextlib.suppress(ConnectionResetError):
             assert raw.recv(1) == b""
         assert time.monotonic() - start < 20
+
+
+def test_who_does_not_begin_with_tls_is_cut_off(tmp_path: Path) -> None:
+    tls = make_certificate(tmp_path, "mine")
+    service = make_service(tmp_path / "vault", tls=tls)
+    service.start([sys.executable, "-c", LIMITED, service.config])
+    with connect(service) as raw, contextlib.suppress(ConnectionResetError):
+        assert raw.recv(1) == b""
+    service.stop()
 
 
 def test_dripping_bytes_wins_no_time(patient: Service) -> None:
@@ -482,6 +494,22 @@ def test_unlocking_resets_a_time_that_lies_ahead(program: Program, tmp_path: Pat
     with opened(config) as core:
         assert core.transact(lambda ledger: ledger.sound)
     assert "believes" not in program(*words).err
+
+
+def test_nobody_waits_for_a_time_that_was_wrong(tmp_path: Path) -> None:
+    service = make_service(tmp_path / "vault", policy="delays = [60]\n")
+    config = read_config(service.config)
+    ahead = int(time.time()) + 10**8
+    with opened(config) as core:
+        anna = Person(core)
+        anna.registered(PASSWORD)
+        user = core.transact(lambda ledger: ledger.user(anna.ref))
+        assert user is not None
+        core.transact(lambda ledger: ledger.save(replace(user, not_before=ahead + 60)))
+        core.transact(lambda ledger: ledger.set_time(ahead))
+    unlock(config)
+    with opened(config) as core:
+        assert 50 <= Person(core, key=anna.key).offer().wait <= 60
 
 
 def test_a_jump_of_the_clock_is_an_alarm(house: House) -> None:

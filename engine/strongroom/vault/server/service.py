@@ -10,7 +10,8 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -205,6 +206,8 @@ def unlock(config: Config, *, new_witness: bool = False) -> int | None:
     with _failures_told(), closing(SqliteStore(config.database)) as store:
         core = Core(store, keeper, policy=config.policy, clock=Clock(), witness=NoWitness())
         later = core.transact(_accept)
+        if later is not None:
+            _shorten_waits(core)
         if config.witness is not None:
             FileWitness(config.witness, keeper).reset(core.revision())
         return later
@@ -216,6 +219,26 @@ def _accept(ledger: Ledger) -> int | None:
         return None
     ledger.set_time(present)
     return ledger.head.time
+
+
+def _shorten_waits(core: Core) -> None:
+    """Nobody waits for a time that was wrong."""
+    longest = max(core.policy.delays)
+
+    def shorten(ledger: Ledger, ref: bytes) -> None:
+        user = ledger.user(ref)
+        if user is not None:
+            until = min(user.not_before, ledger.now + longest)
+            ledger.save(
+                replace(user, not_before=until, attempt_at=min(user.attempt_at, ledger.now))
+            )
+
+    after = b""
+    while refs := _refs(core, after):
+        for ref in refs:
+            with suppress(DamagedError):
+                core.transact(partial(shorten, ref=ref))
+        after = refs[-1]
 
 
 def _refs(core: Core, after: bytes) -> list[bytes]:
