@@ -352,6 +352,19 @@ def test_nothing_is_due_while_the_clock_is_wrong(house: House, anna: Person, jum
     assert anna.guess(PASSWORD).is_right()
 
 
+def test_what_was_due_before_waits_too_while_the_clock_is_wrong(house: House, anna: Person) -> None:
+    anna.guess("wrong")
+    house.times.pass_by(601)
+    Person(house.core, "bob").registered("other")
+    house.times.wall += 1000
+    before = house.core.revision()
+    anna.offer()
+    assert house.core.revision() == before
+    house.times.wall -= 1000
+    anna.offer()
+    assert house.core.revision() == before + 1
+
+
 def test_a_kept_record_stays_while_the_clock_is_wrong(house: House, anna: Person) -> None:
     old = anna.offer().record_id
     made = Person(house.core).register("mine", delayed=True)
