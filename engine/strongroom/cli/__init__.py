@@ -100,7 +100,7 @@ class _Verbs(click.Group):
     invoke_without_command=True,
     epilog="Exit codes: 0 ok, 1 failed, 2 usage, 3 some files failed (each named), 10 no "
     "repository there, 11 conflict, 12 wrong key, 13 damaged, 14 unsupported or over a "
-    "limit, 16 refused by the vault, 17 vault unreachable, 130 interrupted.",
+    "limit, 15 rolled back, 16 refused by the vault, 17 vault unreachable, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="strongroom", message="%(prog)s %(version)s")
 @click.pass_context
