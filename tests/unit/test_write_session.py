@@ -170,6 +170,7 @@ def test_what_is_not_finished_is_removed(index: ChunkIndex, spool: Path) -> None
 def test_a_session_that_is_forgotten_frees_itself_before_its_index(spool: Path) -> None:
     session = WriteSession(OPTIONS, index=ChunkIndex(), folder=spool)
     session.stream(b"abc")
+    gc.collect()  # of what other tests left, nothing is to go meanwhile
     before = len(list(Path("/proc/self/fd").iterdir()))
     del session
     gc.collect()
