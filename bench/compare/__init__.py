@@ -49,7 +49,9 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m bench compare", description=__doc__)
     parser.add_argument("--corpora", nargs="+", choices=CORPORA[:-1], help="default: all")
-    parser.add_argument("--library", type=Path, help="a folder of your own, instead; only read")
+    parser.add_argument(
+        "--library", dest="source", type=Path, help="a folder of your own, instead; only read"
+    )
     parser.add_argument(
         "--size",
         type=int,
@@ -72,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _measure(asked: argparse.Namespace, results: Results) -> None:
     length = asked.size * MIB
-    names = asked.corpora or ([] if asked.library else CORPORA[:-1])
+    names = asked.corpora or ([] if asked.source else CORPORA[:-1])
     for name in names:
         with _workplace(asked.dir, length) as folder:
             place = Place(folder, folder / "library")
@@ -80,8 +82,8 @@ def _measure(asked: argparse.Namespace, results: Results) -> None:
             files = asked.size * FILES_A_MIB
             written = write_library(place.source, name, int(length * share), files)
             _race(asked, results, place, Corpus(name, *written, _file_system(folder)))
-    if asked.library:
-        source = asked.library.resolve(strict=True)
+    if asked.source:
+        source = asked.source.resolve(strict=True)
         lengths = [path.stat().st_size for path in source.rglob("*") if path.is_file()]
         with _workplace(asked.dir, sum(lengths)) as folder:
             corpus = Corpus("own", sum(lengths), len(lengths), _file_system(folder))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cli.library import Library
+from cli.photos import Library
 from program import Program
 from strongroom import RootKey
 

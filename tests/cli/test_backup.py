@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from cli.library import Library, noise
+from cli.photos import Library, noise
 from cli.repositories import PASSWORD, make_repository
 from program import Program
 from strongroom import RootKey

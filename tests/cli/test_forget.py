@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.library import Library, grow
+from cli.photos import Library, grow
 
 
 def listed(library: Library) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cli.library import Library, grow
+from cli.photos import Library, grow
 from cli.repositories import make_repository
 from program import Program, Word
 from strongroom import RootKey

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from cli.library import Library, tree
+from cli.photos import Library, tree
 
 
 def fill(library: Library) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from cli.library import Library, flip, grow
+from cli.photos import Library, flip, grow
 
 
 def test_what_a_source_still_has_is_stored_again(library: Library) -> None:

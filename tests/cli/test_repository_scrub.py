@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cli.library import HARMS, Library, grow
+from cli.photos import HARMS, Library, grow
 from program import Program, Run, Word
 
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cli.library import HARMS, Library, flip, grow, noise, tree
+from cli.photos import HARMS, Library, flip, grow, noise, tree
 
 
 def test_a_snapshot_comes_back_by_the_paths_that_were_given(library: Library) -> None:

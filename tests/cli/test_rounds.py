@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli.library import Library, grow
+from cli.photos import Library, grow
 
 
 def test_a_subset_says_what_it_covered(library: Library) -> None:

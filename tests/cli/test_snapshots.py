@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from cli.library import Library, flip, grow, noise
+from cli.photos import Library, flip, grow, noise
 from program import Program
 from strongroom._core import CHUNK_LEN
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cli.library import HARMS, Library, flip, grow, lose, tree
+from cli.photos import HARMS, Library, flip, grow, lose, tree
 from program import Run
 
 LATER_HURT = {"missing", "truncated", "replaced", "flipped"}
