@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-from strongroom.errors import DamagedError, SourceError, TargetError, UsageError
+from strongroom.errors import DamagedError, SourceError, UsageError
+from strongroom.vault.server.newfile import write_new
 from strongroom.vault.wire import ID_LEN, label
 
 _BEGINNING = "strongroom vault key 1"
@@ -57,16 +58,7 @@ class FileKeeper:
         is one."""
         vault_id, secret = secrets.token_bytes(ID_LEN), secrets.token_bytes(_KEY_LEN)
         text = f"{_BEGINNING}\n{vault_id.hex()}\n{secret.hex()}\n"
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(fd, "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError:
-            raise UsageError(f"making {path}: it exists; a vault's key is never replaced") from None
-        except OSError as error:
-            raise TargetError(f"making {path}: {error.strerror}") from None
+        write_new(path, text, why="a vault's key is never replaced")
         return cls(vault_id, secret, source=str(path))
 
     @classmethod

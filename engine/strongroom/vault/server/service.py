@@ -28,6 +28,7 @@ from strongroom.vault.server.core import Core, Ledger, found
 from strongroom.vault.server.counters import exhausted
 from strongroom.vault.server.eventlog import EventLog
 from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.newfile import write_new
 from strongroom.vault.server.rows import User
 from strongroom.vault.server.sqlite import SqliteStore
 from strongroom.vault.server.store import StoreFailedError, WentBackError
@@ -47,13 +48,17 @@ def make_vault(
     if tls is not None:
         optional += f'tls_certificate = "{tls[0]}"\ntls_key = "{tls[1]}"\n'
     text = TEMPLATE.format(listen=listen, optional=optional)
-    _write_new(path, text)
+    write_new(path, text, why="nothing is replaced")
     try:
         config = read_config(path)
     except StrongroomError:
         path.unlink()
         raise
-    _write_new(config.accounts, "# account, SHA-256 of its token, second it expires or 0\n")
+    write_new(
+        config.accounts,
+        "# account, SHA-256 of its token, second it expires or 0\n",
+        why="nothing is replaced",
+    )
     keeper = FileKeeper.create(config.key_file)
     with _failures_told(), closing(SqliteStore(config.database)) as store:
         found(store, keeper)
@@ -280,16 +285,3 @@ def _listen(config: Config) -> socket.socket:
         return socket.create_server((config.host, config.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise SourceError(f"listening on {config.host}:{config.port}: {error.strerror}") from None
-
-
-def _write_new(path: Path, text: str) -> None:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        raise UsageError(f"making {path}: it exists; nothing is replaced") from None
-    except OSError as error:
-        raise TargetError(f"making {path}: {error.strerror}") from None
