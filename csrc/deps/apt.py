@@ -33,9 +33,11 @@ OPTIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """What to ask the mirror of one distribution for, newest needs first."""
+    """What to ask the mirrors of one distribution for, newest needs first. A suite of security
+    updates often keeps an older file longer than a mirror takes to get the newest one."""
 
     suites: tuple[str, ...]
+    security: tuple[str, ...]
     components: str
     keyring: Path
 
@@ -44,11 +46,13 @@ class Distribution:
 DISTRIBUTIONS = {
     "Debian": Distribution(
         suites=("trixie", "forky"),
+        security=("trixie-security",),
         components="main",
         keyring=Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     ),
     "Ubuntu": Distribution(
         suites=("resolute", "questing"),
+        security=("resolute-security", "questing-security"),
         components="main universe",
         keyring=Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg"),
     ),
@@ -61,6 +65,13 @@ class Mirror:
 
     uri: str
     origin: str
+    security: bool = False
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Newer suites to look for on it."""
+        distribution = DISTRIBUTIONS[self.origin]
+        return distribution.security if self.security else distribution.suites
 
 
 def sources_text(mirror: Mirror, suite: str) -> str:
@@ -113,8 +124,9 @@ class Apt:
         return sorted(archives.glob("*.deb"))
 
     def source(self, package: str) -> list[Path]:
-        """The files of source package `package`, verified by apt and not unpacked."""
-        self._run("source", "--download-only", package)
+        """Upstream's files in source package `package`, each verified by apt, not unpacked; those
+        that the mirror has. Debian's changes to them are not asked for: mirrors lack them at times."""
+        self._run("source", "--download-only", "--tar-only", package)
         return sorted(self._downloads.glob(f"{package}_*"))
 
     def mirrors(self) -> list[Mirror]:
@@ -123,9 +135,10 @@ class Apt:
         rows = self._run("indextargets", "--format", shape, "Created-By: Packages").splitlines()
         found: dict[Mirror, None] = {}
         for origin, label, suite, uri in (row.split("|", 3) for row in rows):
-            if origin == label and origin in DISTRIBUTIONS and not suite.endswith("-security"):
-                found[Mirror(uri, origin)] = None
-        return list(found)
+            security = suite.endswith("-security")
+            if origin in DISTRIBUTIONS and label in {origin, f"{origin}-Security"}:
+                found[Mirror(uri, origin, security=security)] = None
+        return sorted(found, key=lambda mirror: mirror.security)
 
     def _run(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -161,7 +174,7 @@ def newer_suites() -> Iterator[Iterator[Apt]]:
 
 def _newer(mirrors: list[Mirror], folder: Path) -> Iterator[Apt]:
     for index, mirror in enumerate(mirrors):
-        for suite in DISTRIBUTIONS[mirror.origin].suites:
+        for suite in mirror.suites:
             apt = Apt(folder / f"{index}-{suite}", sources=sources_text(mirror, suite))
             apt.update()
             yield apt
