@@ -124,13 +124,14 @@ class Apt:
         return sorted(archives.glob("*.deb"))
 
     def source(self, package: str) -> list[Path]:
-        """Upstream's files in source package `package`, each verified by apt, not unpacked; those
-        that the mirror has. Debian's changes to them are not asked for: mirrors lack them at times."""
+        """Upstream's files in source package `package`, each verified by apt, not unpacked.
+        Debian's changes to them are not asked for: mirrors lack them at times."""
         self._run("source", "--download-only", "--tar-only", package)
         return sorted(self._downloads.glob(f"{package}_*"))
 
     def mirrors(self) -> list[Mirror]:
-        """Repositories of a known distribution, read from the lists that `update` fetched."""
+        """Repositories of a known distribution, read from the lists that `update` fetched; those of
+        security updates first, as callers take the first that has a source, or the last."""
         shape = "$(ORIGIN)|$(LABEL)|$(SUITE)|$(REPO_URI)"
         rows = self._run("indextargets", "--format", shape, "Created-By: Packages").splitlines()
         found: dict[Mirror, None] = {}
@@ -138,7 +139,7 @@ class Apt:
             security = suite.endswith("-security")
             if origin in DISTRIBUTIONS and label in {origin, f"{origin}-Security"}:
                 found[Mirror(uri, origin, security=security)] = None
-        return sorted(found, key=lambda mirror: mirror.security)
+        return sorted(found, key=lambda mirror: not mirror.security)
 
     def _run(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
