@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any, TypeAlias
 
 Word: TypeAlias = str | bytes | Path | int
@@ -55,6 +56,20 @@ class Run:
         return objects
 
 
+class Running(subprocess.Popen[bytes]):
+    """What was started. A test that fails does not wait for it: it might fill the disk."""
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc_type is not None:
+            self.kill()
+        super().__exit__(exc_type, value, traceback)
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """strongroom in a folder, without the secrets that the developer's environment may hold."""
@@ -87,11 +102,9 @@ class Program:
         assert "Traceback" not in run.err
         return run
 
-    def start(self, *words: Word, **options: Any) -> subprocess.Popen[bytes]:
+    def start(self, *words: Word, **options: Any) -> Running:
         """Start it; the caller waits."""
-        return subprocess.Popen(
-            self.command(*words), cwd=self.folder, env=self.environment(), **options
-        )
+        return Running(self.command(*words), cwd=self.folder, env=self.environment(), **options)
 
     def command(self, *words: Word) -> list[str | bytes]:
         return [_word(word) for word in (*self.prefix, STRONGROOM, *words)]

@@ -189,7 +189,7 @@ def test_a_batch_stops_at_an_interruption(program: Program, tmp_path: Path) -> N
     (tmp_path / "in").mkdir()
     for name in ("1", "2", "3"):
         (tmp_path / "in" / name).touch()
-        os.truncate(tmp_path / "in" / name, 2**36)
+        os.truncate(tmp_path / "in" / name, 2**33)
     process = program.start("seal", *KEY, "--level", "0", "in", "-o", "out", stderr=subprocess.PIPE)
     with process:
         _wait_until_read(process, tmp_path)
