@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from dev import packages
+from dev import packages, services
 from dev.console import ROOT, SetupError, run, say, step
 from dev.setup import GIB, VENV, VENV_PYTHON, check_disk, everything, install_wheels, pyproject
 
@@ -23,6 +23,7 @@ def test(arguments: Sequence[str]) -> int:
     everything()
     _extras()
     _clang()
+    services.unpack()
     os.chdir(ROOT)
     # Tests find the tools of the environment, clang-format for one, as an activated shell would.
     path = f"{VENV / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
@@ -58,7 +59,8 @@ def lint(_arguments: Sequence[str]) -> int:
 
 def _extras() -> None:
     extras = pyproject()["project"]["optional-dependencies"]
-    install_wheels("test and lint extras", [*extras["test"], *extras["lint"]])
+    wanted = [each for name in ("hsm", "test", "lint") for each in extras[name]]
+    install_wheels("test and lint extras", wanted)
 
 
 def _clang() -> None:
