@@ -8,9 +8,14 @@ from collections.abc import Callable
 
 import pytest
 
-from strongroom.vault.server.store import Store, Transaction
+from strongroom.vault.server.store import Store, T, Transaction
 
 Open = Callable[[], Store]
+
+
+def done(store: Store, body: Callable[[Transaction], T]) -> T:
+    """What the body returned."""
+    return store.transact(body)[0]
 
 
 class Conformance:
@@ -24,8 +29,8 @@ class Conformance:
     def test_what_was_put_is_got_by_all(self, store: Store, open_store: Open) -> None:
         store.transact(lambda rows: rows.put("user/a", b"\0one"))
         for each in (store, open_store()):
-            assert each.transact(lambda rows: rows.get("user/a")) == b"\0one"
-            assert each.transact(lambda rows: rows.get("user/b")) is None
+            assert done(each, lambda rows: rows.get("user/a")) == b"\0one"
+            assert done(each, lambda rows: rows.get("user/b")) is None
 
     def test_a_body_sees_its_own_changes(self, store: Store) -> None:
         def body(rows: Transaction) -> tuple[bytes | None, bytes | None]:
@@ -35,7 +40,7 @@ class Conformance:
             rows.delete("never there")
             return rows.get("a"), rows.get("b")
 
-        assert store.transact(body) == (b"1", None)
+        assert done(store, body) == (b"1", None)
 
     def test_a_body_that_raises_changes_nothing(self, store: Store) -> None:
         store.transact(lambda rows: rows.put("a", b"1"))
@@ -47,7 +52,7 @@ class Conformance:
 
         with pytest.raises(KeyError):
             store.transact(body)
-        assert store.transact(lambda rows: (rows.get("a"), rows.get("b"))) == (b"1", None)
+        assert done(store, lambda rows: (rows.get("a"), rows.get("b"))) == (b"1", None)
 
     def test_a_scan_is_in_order_and_keeps_to_its_prefix(self, store: Store) -> None:
         names = [f"log/aa/{n:016x}" for n in (1, 2, 15, 16, 256)]
@@ -61,9 +66,7 @@ class Conformance:
         def scanned(start: str, limit: int = 9) -> list[str]:
             return [
                 name
-                for name, row in store.transact(
-                    lambda rows: list(rows.scan("log/aa/", start, limit))
-                )
+                for name, row in done(store, lambda rows: list(rows.scan("log/aa/", start, limit)))
                 if row == name.encode()
             ]
 
@@ -90,10 +93,26 @@ class Conformance:
             thread.start()
         for thread in threads:
             thread.join()
-        assert store.transact(lambda rows: rows.get("count")) == b"60"
+        assert done(store, lambda rows: rows.get("count")) == b"60"
 
     def test_of_what_was_overwritten_nothing_is_read(self, store: Store) -> None:
         for value in (b"old", b"new"):
             store.transact(lambda rows, value=value: rows.put("a", value))  # type: ignore[misc]
         store.scrub()
-        assert store.transact(lambda rows: rows.get("a")) == b"new"
+        assert done(store, lambda rows: rows.get("a")) == b"new"
+
+    def test_the_revision_grows_with_every_change_and_all_see_it(
+        self, store: Store, open_store: Open
+    ) -> None:
+        other = open_store()
+        seen = [other.transact(lambda rows: rows.revision)]
+        for n in range(3):
+            _, revision = store.transact(lambda rows, n=n: rows.put("a", b"%d" % n))  # type: ignore[misc]
+            seen.append(other.transact(lambda rows: rows.revision))
+            assert seen[-1] == (revision, revision)
+            assert seen[-1] > seen[-2]
+
+    def test_what_changes_nothing_has_the_revision_it_saw(self, store: Store) -> None:
+        store.transact(lambda rows: rows.put("a", b"1"))
+        seen, revision = store.transact(lambda rows: (rows.get("a"), rows.revision)[1])
+        assert seen == revision

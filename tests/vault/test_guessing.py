@@ -295,12 +295,36 @@ def test_failures_of_a_lifetime_destroy_the_record_though_successes_lie_between(
 # --- after a right guess ---
 
 
-def test_a_guess_is_released_once(house: House, anna: Person) -> None:
+def test_a_guess_is_released_again_and_counts_once(house: House, anna: Person) -> None:
+    """The answer may be lost, and another process asked."""
+    anna.guess("wrong")
+    guess = anna.guess(PASSWORD)
+    assert guess.is_right()
+    assert guess.release() == anna.wrapped
+    before = house.user(anna.ref)
+    assert guess.release(house.open()) == anna.wrapped
+    assert house.user(anna.ref) == before
+    assert (before.left, before.lifetime) == (10, 1)
+    refused(Code.STALE, guess.ask)
+    refused(Code.STALE, guess.give_up)
+    refused(Code.PROOF, lambda: guess.finish(bytes(63) + b"\1"))
+    house.times.pass_by(601)
+    refused(Code.STALE, guess.release)
+
+
+def test_a_guess_is_not_released_again_after_another_or_for_a_record_that_went(
+    house: House, anna: Person
+) -> None:
     guess = anna.guess(PASSWORD)
     assert guess.is_right()
     guess.release()
+    anna.registered("new")
     refused(Code.STALE, guess.release)
-    refused(Code.STALE, guess.ask)
+    guess = anna.guess("new")
+    assert guess.is_right()
+    guess.release()
+    anna.guess("wrong")
+    refused(Code.STALE, guess.release)
 
 
 def test_a_release_ten_minutes_late_is_refused(house: House, anna: Person) -> None:

@@ -344,9 +344,11 @@ def test_lost_answers_cost_no_guess(owner: Owner, between: Between) -> None:
     assert owner.recover() == ROOT
 
 
-def test_a_lost_release_costs_no_more_than_asking_again(owner: Owner, between: Between) -> None:
+def test_a_lost_release_is_asked_for_again(owner: Owner, between: Between) -> None:
     owner.register()
-    between.lose["recover/finish"] = 1
+    between.lose["recover/finish"] = 2
+    assert owner.recover() == ROOT
+    between.lose["recover/finish"] = 3
     with pytest.raises(UnreachableError):
         owner.recover()
     assert owner.left() == 10

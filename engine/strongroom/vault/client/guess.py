@@ -100,7 +100,7 @@ class Guessing:
         )
         signature = reset_key(export_key, self.name).sign(statement)
         message = RecoverFinish(self.offer.record_id, answered.attempt, signature)
-        return self.endpoint.call("recover/finish", message, Released, again=False)
+        return self.endpoint.call("recover/finish", message, Released)
 
     def _was_wrong(self, tag: bytes, answered: Answered, *, remember: bool) -> None:
         if remember:

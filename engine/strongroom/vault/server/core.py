@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from strongroom.errors import DamagedError
+from strongroom.errors import DamagedError, UsageError
 from strongroom.vault.messages import Event, LogEntry
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.keeper import Keeper
@@ -25,13 +25,15 @@ from strongroom.vault.wire import NO_ID, SUITE, Code, label
 
 _T = TypeVar("_T")
 
-VERSION: Final = 1
+VERSION: Final = 2
 _HEAD: Final = bytes([VERSION, SUITE])
 _MAC_LEN = 32
 _HEAD_ROW = "vault"
 _USERS = "user/"
 _REF = re.compile(r"user/[0-9a-f]{64}", re.ASCII)
 SCAN: Final = 256
+TIME_STEP: Final = 10
+"""Seconds. If each transaction stored its time, none could go on beside another."""
 
 
 _P: Final = 2**255 - 19
@@ -63,30 +65,35 @@ class Ledger:
         if stored is None:
             raise DamagedError(f"row {_HEAD_ROW}: it is missing")
         self.head = Head.unpack(stored)
-        self._check(_HEAD_ROW, self.head.revision)
+        self._check(_HEAD_ROW, self.head.sequence)
         self.sound = clock.sound(self.head.time)
         self.now = max(self.head.time, clock.now()) if self.sound else self.head.time
 
     @property
     def locked(self) -> bool:
-        """Whether the operator has to look first."""
-        return self.head.locked
+        """Whether the operator has to look first: it was said, or the store is another one."""
+        return self.head.locked or self.head.origin != self._rows.origin
+
+    @property
+    def revision(self) -> int:
+        """The store's, when this began."""
+        return self._rows.revision
 
     def set_locked(self, *, locked: bool) -> None:
         """Say whether the operator has to look first."""
-        self.head = replace(self.head, locked=locked)
-        self._changed = True
+        if self.locked != locked:
+            origin = self.head.origin if locked else self._rows.origin
+            self._save_head(replace(self.head, locked=locked, origin=origin))
 
     def set_time(self, now: int) -> None:
         """Believe this from now on, though it was later before."""
-        self.now, self._changed = now, True
+        self.now = now
+        self._save_head(replace(self.head, time=now))
 
     def end(self) -> None:
-        """Count what was changed. After it nothing may be."""
-        if self._changed:
-            self.head = replace(self.head, revision=self.head.revision + 1, time=self.now)
-            self._write(_HEAD_ROW, self.head.pack())
-            self.met[_HEAD_ROW] = self.head.revision
+        """Keep the time with what was changed. After it nothing may be."""
+        if self._changed and self.now >= self.head.time + TIME_STEP:
+            self._save_head(replace(self.head, time=self.now))
 
     def user(self, ref: bytes) -> User | None:
         """The row of an account. Raises DamagedError."""
@@ -161,14 +168,21 @@ class Ledger:
         names = [name for name, _ in self._rows.scan(_USERS, start, SCAN)]
         return [bytes.fromhex(name.removeprefix(_USERS)) for name in names if _REF.fullmatch(name)]
 
+    def _save_head(self, head: Head) -> None:
+        self.head = replace(head, sequence=head.sequence + 1)
+        self._write(_HEAD_ROW, self.head.pack())
+        self.met[_HEAD_ROW] = self.head.sequence
+
     def _open(self, name: str) -> bytes | None:
         row = self._rows.get(name)
         return None if row is None else self._checked(name, row)
 
     def _checked(self, name: str, row: bytes) -> bytes:
         body, mac = row[:-_MAC_LEN], row[-_MAC_LEN:]
-        if not hmac.compare_digest(self._mac(name, body), mac) or body[:2] != _HEAD:
+        if not hmac.compare_digest(self._mac(name, body), mac):
             raise DamagedError(f"row {name}: authentication failed")
+        if body[:2] != _HEAD:
+            raise DamagedError(f"row {name}: it was written by another version")
         return body[2:]
 
     def _write(self, name: str, body: bytes) -> None:
@@ -196,38 +210,45 @@ class Core:
         self.store, self.keeper, self.policy = store, keeper, policy
         self.clock, self.witness = clock, witness
         self._seen: dict[str, int] = {}
+        self._newest = 0
         self._lock = threading.Lock()
         self.check_revision()
 
-    def transact(self, body: Callable[[Ledger], _T]) -> _T:
-        """Run body on checked rows, as Store does. Raises StoreFailedError, DamagedError, and what
-        body raises."""
+    def transact(self, body: Callable[[Ledger], _T], *, witnessed: bool = False) -> _T:
+        """Run body on checked rows, as Store does. witnessed: of a store that is not older than its
+        witness. Raises WentBackError, also where this process saw a newer one; StoreFailedError,
+        DamagedError, and what body raises."""
+        # In this order: whoever commits in between makes the store newer, not older.
+        seen = max(self._newest, self.witness.seen() if witnessed else 0)
         last: list[Ledger] = []
 
         def run(rows: Transaction) -> _T:
+            if rows.revision < seen:
+                raise WentBackError(f"the store went back: revision {rows.revision}, seen {seen}")
             ledger = Ledger(rows, self.keeper, self._seen, self.clock)
             last[:] = [ledger]
             result = body(ledger)
             ledger.end()
             return result
 
-        result = self.store.transact(run)
+        result, revision = self.store.transact(run)
         with self._lock:
+            self._newest = max(self._newest, revision)
             for name, sequence in last[0].met.items():
                 self._seen[name] = max(sequence, self._seen.get(name, 0))
         return result
 
     def revision(self) -> int:
-        """How many transactions changed something. Raises StoreFailedError, DamagedError."""
-        return self.transact(lambda ledger: ledger.head.revision)
+        """The store's. Raises StoreFailedError, DamagedError."""
+        return self.transact(lambda ledger: ledger.revision)
 
     def check_revision(self) -> None:
         """Raise WentBackError where the store is older than its witness."""
-        # In this order: whoever commits in between makes the store newer, not older.
-        seen = self.witness.seen()
-        stored = self.revision()
-        if stored < seen:
-            raise WentBackError(f"the store went back: revision {stored}, witnessed {seen}")
+        self.transact(lambda _ledger: None, witnessed=True)
+
+    def tell_witness(self) -> None:
+        """How new the store is, as far as this process knows. Raises StoreFailedError."""
+        self.witness.tell(self._newest)
 
     def user_ref(self, account: str) -> bytes:
         """How an account is named in the store, 32 bytes."""
@@ -235,10 +256,12 @@ class Core:
 
 
 def found(store: Store, keeper: Keeper) -> None:
-    """Write the first row of a new vault."""
+    """Write the first row of a new vault. Raises UsageError where there is one."""
 
     def body(rows: Transaction) -> None:
-        row = _HEAD + Head(revision=0, time=0, locked=False).pack()
+        if rows.get(_HEAD_ROW) is not None:
+            raise UsageError("the store holds a vault already")
+        row = _HEAD + Head(sequence=1, time=0, origin=rows.origin, locked=False).pack()
         rows.put(_HEAD_ROW, row + _mac(keeper, _HEAD_ROW, row))
 
     store.transact(body)

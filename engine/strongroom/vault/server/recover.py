@@ -44,8 +44,7 @@ def begin(core: Core, ref: bytes, asked: RecoverBegin) -> Offer:
             return refusal  # not raised: what was settled stays
         return _offer(core, ledger, user, record)
 
-    core.check_revision()
-    found = core.transact(body)
+    found = core.transact(body, witnessed=True)
     if isinstance(found, RefusalError):
         core.store.scrub()
         raise found
@@ -56,7 +55,6 @@ def attempt(core: Core, ref: bytes, asked: RecoverAttempt) -> Answered:
     """Charge a guess, then answer it. The latest one is answered again without a charge. Raises
     RefusalError, MalformedError, StoreFailedError."""
     check_ke1(asked.ke1)
-    core.check_revision()
 
     def body(ledger: Ledger) -> tuple[User, Record] | RefusalError:
         check_lock(ledger)
@@ -78,11 +76,11 @@ def attempt(core: Core, ref: bytes, asked: RecoverAttempt) -> Answered:
             raise RefusalError(Code.DESTROYED)
         return user, record
 
-    charged = core.transact(body)
+    charged = core.transact(body, witnessed=True)
     if isinstance(charged, RefusalError):
         raise charged
     user, record = charged
-    core.witness.tell(core.revision())
+    core.tell_witness()
     # Only now: whoever has KE2 knows whether the guess was right.
     setup = core.keeper.unseal(record.sealed_setup, context(record))
     name = identifier(record.vault_id, record.record_id)
@@ -91,15 +89,16 @@ def attempt(core: Core, ref: bytes, asked: RecoverAttempt) -> Answered:
 
 
 def finish(core: Core, ref: bytes, asked: RecoverFinish) -> Released | bytes:
-    """Release the wrapped root key, once, to who shows that the guess was right. Raises
-    RefusalError."""
+    """Release the wrapped root key to who shows that the guess was right. Again gives the same, as
+    long as no other guess was made. Raises RefusalError."""
     given_up = asked.signature == _GIVEN_UP
 
     def body(ledger: Ledger) -> Released | bytes:
         check_lock(ledger)
         user = known(ledger, ref, core.policy)
         same = (user.attempt, user.attempt_record) == (asked.attempt, asked.record_id)
-        if not same or user.attempt_over:
+        again = user.attempt_right and not given_up and _in_time(core, ledger, user)
+        if not same or (user.attempt_over and not again):
             raise RefusalError(Code.STALE)
         if given_up:
             ledger.save(over(ledger, user, core.policy))
@@ -112,7 +111,7 @@ def finish(core: Core, ref: bytes, asked: RecoverFinish) -> Released | bytes:
         )
         if not verify(record.reset_pk, asked.signature, statement):
             raise RefusalError(Code.PROOF)
-        return _release(ledger, user, record)
+        return _released(user, record) if again else _release(ledger, user, record)
 
     done = core.transact(body)
     if given_up:
@@ -152,6 +151,7 @@ def _charge(
         attempt_nonce=secrets.token_bytes(32),
         attempt_at=ledger.now,
         attempt_over=False,
+        attempt_right=False,
     )
     return ledger.save(ledger.log(user, Event.CHARGED, asked.record_id))
 
@@ -168,10 +168,20 @@ def _release(ledger: Ledger, user: User, record: Record) -> Released:
         user = replace(user, left=user.most, not_before=0)
     else:
         user = replace(user, left=user.left + 1)  # this one was right
-    user = replace(user, lifetime=user.lifetime - 1, attempt_over=True)
+    user = replace(user, lifetime=user.lifetime - 1, attempt_over=True, attempt_right=True)
     user = ledger.save(ledger.log(user, Event.RECOVERED, record.record_id))
     ledger.save_record(replace(record, recovered=ledger.now))
+    return _released(user, record)
+
+
+def _released(user: User, record: Record) -> Released:
     return Released(record.wrapped, user.log_seq, user.log_head)
+
+
+def _in_time(core: Core, ledger: Ledger, user: User) -> bool:
+    """And what it was a guess at is still there."""
+    there = user.attempt_record in (user.active, user.kept)
+    return there and ledger.now <= user.attempt_at + core.policy.attempt_window
 
 
 def _offer(core: Core, ledger: Ledger, user: User, record: Record) -> Offer:

@@ -27,11 +27,13 @@ class State(IntEnum):
 class Head(Fields):
     """The vault itself."""
 
-    LAYOUT = Struct(">QQ?")
-    revision: int
-    """How many transactions changed something."""
+    LAYOUT = Struct(">QQQ?")
+    sequence: int
+    """Grows with every change of the row, which are few: all who write read it."""
     time: int
-    """The latest that was believed, seconds since 1970."""
+    """Believed, seconds since 1970; at most TIME_STEP behind the latest that was."""
+    origin: int
+    """The store's, when the operator last looked."""
     locked: bool
     """Until the operator has looked."""
 
@@ -40,7 +42,7 @@ class Head(Fields):
 class User(Fields):
     """An account: whatever happens to its records, what was guessed counts here."""
 
-    LAYOUT = Struct(">32sQBBHQQ32s16s16s16sQQ32s16s16s32s32sQ?")
+    LAYOUT = Struct(">32sQBBHQQ32s16s16s16sQQ32s16s16s32s32sQ??")
     ref: bytes
     sequence: int
     """Grows with every change of the row."""
@@ -61,13 +63,14 @@ class User(Fields):
     log_seq: int = 0
     log_head: bytes = NO_KEY
     attempt: bytes = NO_ID
-    """The latest one: its id, record, SHA-256 of KE1, the vault's nonce, time, and whether it is
-    over."""
+    """The latest one: its id, record, SHA-256 of KE1, the vault's nonce, time, whether it is over,
+    and whether it was right."""
     attempt_record: bytes = NO_ID
     attempt_ke1: bytes = NO_KEY
     attempt_nonce: bytes = NO_KEY
     attempt_at: int = 0
     attempt_over: bool = True
+    attempt_right: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,29 @@ from pathlib import Path
 from strongroom.vault.server.store import StoreFailedError, T, Transaction
 
 _BUSY_MS = 5000
-_SCHEMA = "CREATE TABLE IF NOT EXISTS rows (name TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS rows (name TEXT PRIMARY KEY, row BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS counter (one INTEGER PRIMARY KEY CHECK (one = 1), revision INT)",
+    "INSERT OR IGNORE INTO counter VALUES (1, 0)",
+)
 
 
 class _Rows:
     """A Transaction."""
 
+    origin = 0
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._changes = connection.total_changes
+        self.revision: int = connection.execute("SELECT revision FROM counter").fetchone()[0]
+
+    def end(self) -> int:
+        """Count what was changed: the revision with it."""
+        if self._connection.total_changes == self._changes:
+            return self.revision
+        self._connection.execute("UPDATE counter SET revision = revision + 1")
+        return self.revision + 1
 
     def get(self, name: str) -> bytes | None:
         found = self._connection.execute("SELECT row FROM rows WHERE name = ?", (name,)).fetchone()
@@ -63,16 +78,18 @@ class SqliteStore:
             "trusted_schema = OFF",
         ):
             self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute(_SCHEMA)
+        for statement in _SCHEMA:
+            self._connection.execute(statement)
 
-    def transact(self, body: Callable[[Transaction], T]) -> T:
+    def transact(self, body: Callable[[Transaction], T]) -> tuple[T, int]:
         """See Store."""
         with self._lock:
-            rows = _Rows(self._connection)
             try:
                 # Immediate: who reads here to decide what to write is alone from now on.
                 self._connection.execute("BEGIN IMMEDIATE")
+                rows = _Rows(self._connection)
                 result = body(rows)
+                revision = rows.end()
                 self._connection.execute("COMMIT")
             except BaseException as error:
                 with suppress(sqlite3.Error):
@@ -80,7 +97,7 @@ class SqliteStore:
                 if isinstance(error, sqlite3.Error):
                     raise StoreFailedError(str(error)) from None
                 raise
-            return result
+            return result, revision
 
     def scrub(self) -> None:
         """See Store: overwritten pages are zeroed by secure_delete, the log is cut here."""

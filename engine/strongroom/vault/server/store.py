@@ -19,6 +19,15 @@ class WentBackError(StoreFailedError):
 class Transaction(Protocol):
     """What a body sees: a state that nobody else changes meanwhile, and its own changes in it."""
 
+    @property
+    def revision(self) -> int:
+        """Of that state: it grows with every change of the store, and is never less than it was
+        when the transaction began."""
+
+    @property
+    def origin(self) -> int:
+        """Another one after the store was put back from a copy, where the store knows; else 0."""
+
     def get(self, name: str) -> bytes | None:
         """The newest committed row, or this transaction's own."""
 
@@ -35,8 +44,9 @@ class Transaction(Protocol):
 class Store(Protocol):
     """Thread-safe; several processes may have it open."""
 
-    def transact(self, body: Callable[[Transaction], T]) -> T:
-        """Run body, and return what it does once its changes are durable.
+    def transact(self, body: Callable[[Transaction], T]) -> tuple[T, int]:
+        """Run body, and return what it does once its changes are durable, and the revision with
+        which they are; that of the state it saw, where it changed nothing.
 
         body may be run again if others came first, so it changes nothing but the transaction.
         Its exceptions undo everything and pass through. Raises StoreFailedError.

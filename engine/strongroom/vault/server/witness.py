@@ -45,6 +45,8 @@ class FileWitness:
     def __init__(self, path: Path, keeper: Keeper) -> None:
         self._path, self._keeper = path, keeper
         self._lock = threading.Lock()
+        self._counting = threading.Lock()
+        self._newest = 0
 
     def seen(self) -> int:
         """See Witness. 0 where there is no file: `vault init` makes it, so that is an error."""
@@ -58,10 +60,12 @@ class FileWitness:
         return int.from_bytes(number, "big")
 
     def tell(self, revision: int) -> None:
-        """See Witness. It never goes back, whoever else tells it."""
+        """See Witness. It never goes back, whoever else tells it; many at once are told as one."""
+        with self._counting:
+            self._newest = max(self._newest, revision)
         with self._alone():
             if self.seen() < revision:
-                self._write(revision)
+                self._write(self._newest)
 
     def reset(self, revision: int) -> None:
         """Make it say this, whatever it said."""
