@@ -59,7 +59,7 @@ def lint(_arguments: Sequence[str]) -> int:
 
 def _extras() -> None:
     extras = pyproject()["project"]["optional-dependencies"]
-    wanted = [each for name in ("hsm", "test", "lint") for each in extras[name]]
+    wanted = [each for name in ("hsm", "etcd", "test", "lint") for each in extras[name]]
     install_wheels("test and lint extras", wanted)
 
 

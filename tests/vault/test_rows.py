@@ -21,8 +21,8 @@ from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.core import Ledger
 from strongroom.vault.server.counters import sweep
 from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.operate import status
 from strongroom.vault.server.rows import Record, State, User
-from strongroom.vault.server.service import status
 from strongroom.vault.server.sqlite import SqliteStore
 from strongroom.vault.server.store import StoreFailedError
 from strongroom.vault.server.witness import FileWitness

@@ -40,7 +40,8 @@ from strongroom.vault.server.app import VERBS, make_app
 from strongroom.vault.server.config import read_config
 from strongroom.vault.server.eventlog import EventLog
 from strongroom.vault.server.keeper import FileKeeper
-from strongroom.vault.server.service import opened, unlock
+from strongroom.vault.server.opening import opened
+from strongroom.vault.server.operate import unlock
 from strongroom.vault.server.witness import FileWitness
 from strongroom.vault.wire import NO_ID, Code
 from vault.certificates import make_certificate
@@ -446,18 +447,36 @@ COPYING = """
 import os, sys
 from pathlib import Path
 from strongroom.vault.server.config import read_config
-from strongroom.vault.server.service import copy_locked
+from strongroom.vault.server.operate import copy_locked
 from strongroom.vault.server.sqlite import SqliteStore
 
 class Dying(SqliteStore):
-    def copy_to(self, path):
-        super().copy_to(path)
+    def dump(self):
+        yield from super().dump()
         os.kill(os.getpid(), 9)
 
-import strongroom.vault.server.service
-strongroom.vault.server.service.SqliteStore = Dying
+import strongroom.vault.server.opening
+strongroom.vault.server.opening.SqliteStore = Dying
 copy_locked(read_config(Path(sys.argv[1])), Path(sys.argv[2]))
 """
+
+
+def test_a_copy_fills_an_empty_store_and_no_other(program: Program, tmp_path: Path) -> None:
+    with served(tmp_path / "vault") as service:
+        token = service.token("anna")
+        service.post("register/begin", BEGIN, token)
+        service("backup", tmp_path / "copy.db")
+        put_back = ("vault", "restore", "--config", service.config, tmp_path / "copy.db")
+        run = program(*put_back, code=2)
+        assert "holds a vault already" in run.err
+        service.stop()
+        for path in service.folder.glob("vault.db*"):
+            path.unlink()
+        program(*put_back)
+        service.start()
+        assert code_of(service.post("register/begin", BEGIN, token)) == Code.LOCKED
+        service("unlock")
+        assert service.post("register/begin", BEGIN, token)[0] == 200
 
 
 def test_nothing_is_unlocked_that_is_not_there(program: Program, tmp_path: Path) -> None:

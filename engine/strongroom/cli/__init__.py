@@ -61,7 +61,8 @@ VAULT_VERBS: Final = {
     "status": "Say how it is.",
     "log": "Show what happened to an account.",
     "add-account": "Make an account and its token.",
-    "backup": "Copy the database.",
+    "backup": "Copy all rows.",
+    "restore": "Fill an empty store from such a copy.",
     "unlock": "Serve a copy that was put back.",
 }
 

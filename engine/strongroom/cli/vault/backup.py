@@ -11,7 +11,7 @@ from strongroom.cli.options import FILE, with_console
 from strongroom.cli.vault.options import with_config
 from strongroom.errors import TargetExistsError
 from strongroom.vault.server.config import read_config
-from strongroom.vault.server.service import copy_locked
+from strongroom.vault.server.operate import copy_locked
 
 
 @click.command("backup")

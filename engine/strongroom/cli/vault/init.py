@@ -8,6 +8,7 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.options import FILE, with_console
+from strongroom.cli.secrets import read_secret_file
 from strongroom.cli.vault.options import with_config
 from strongroom.vault.server.service import make_vault
 
@@ -17,6 +18,7 @@ from strongroom.vault.server.service import make_vault
 @click.option("--witness", type=FILE, help="File on another disk that notices a store set back.")
 @click.option("--tls-certificate", type=FILE, help="PEM; with --tls-key.")
 @click.option("--tls-key", type=FILE, help="PEM.")
+@click.option("--etcd", type=FILE, help="File with the lines of [etcd]: the rows are kept there.")
 @with_config
 @with_console
 def command(
@@ -26,9 +28,13 @@ def command(
     witness: Path | None,
     tls_certificate: Path | None,
     tls_key: Path | None,
+    etcd: Path | None,
     console: Console,
 ) -> None:
     """Make a vault: its configuration and, beside it, its key, its database, its accounts.
+
+    With --etcd it has no database, and other machines serve it as well: give them the same files
+    (docs/VAULT.md, 6).
 
     \b
     strongroom vault init --config /etc/strongroom/vault.toml
@@ -43,6 +49,7 @@ def command(
         else (str(tls_certificate.absolute()), str(tls_key.absolute()))
     )
     seen = None if witness is None else str(witness.absolute())
-    make_vault(config, listen=listen, witness=seen, tls=tls)
-    console.say(f"{config}: a new vault; keep a copy of its key, apart from its database")
+    lines = None if etcd is None else read_secret_file(etcd).decode("utf-8", "replace")
+    make_vault(config, listen=listen, witness=seen, tls=tls, etcd=lines)
+    console.say(f"{config}: a new vault; keep a copy of its key, apart from its rows")
     console.emit(config=str(config))

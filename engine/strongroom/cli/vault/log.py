@@ -11,7 +11,8 @@ from strongroom.cli.opening import time_words
 from strongroom.cli.options import with_console
 from strongroom.cli.vault.options import with_config
 from strongroom.vault.server.config import read_config
-from strongroom.vault.server.service import opened, read_log
+from strongroom.vault.server.opening import opened
+from strongroom.vault.server.operate import read_log
 
 
 @click.command("log")

@@ -10,7 +10,8 @@ from strongroom.cli.console import Console, put
 from strongroom.cli.options import with_console
 from strongroom.cli.vault.options import with_config
 from strongroom.vault.server.config import read_config
-from strongroom.vault.server.service import opened, status
+from strongroom.vault.server.opening import opened
+from strongroom.vault.server.operate import status
 
 
 @click.command("status")

@@ -11,7 +11,7 @@ from strongroom.cli.opening import time_words
 from strongroom.cli.options import with_console
 from strongroom.cli.vault.options import with_config
 from strongroom.vault.server.config import read_config
-from strongroom.vault.server.service import unlock
+from strongroom.vault.server.operate import unlock
 
 
 @click.command("unlock")

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import ipaddress
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
 from strongroom.errors import SourceError, UsageError
+from strongroom.vault.server.access import Access, is_loopback, read_access
 from strongroom.vault.server.policy import Policy
 
 _PATHS: Final = ("database", "key_file", "accounts", "witness", "tls_certificate", "tls_key")
-_NEEDED: Final = ("listen", "database", "key_file", "accounts")
+_NEEDED: Final = ("listen", "key_file", "accounts")
+_TABLES: Final = ("policy", "etcd")
 
 TEMPLATE: Final = """\
 # strongroom vault: docs/VAULT.md. Paths are relative to this file.
 
 # Other addresses than loopback ones need tls_certificate and tls_key.
 listen = "{listen}"
-database = "vault.db"
 key_file = "vault.key"
 accounts = "vault.accounts"
-{optional}
+{optional}{store}
 [policy]
 # attempts = 10
 # lifetime = 100
@@ -42,7 +42,9 @@ class Config:
     host: str
     port: int
     """0: any that is free."""
-    database: Path
+    database: Path | None
+    """SQLite's; or else etcd."""
+    etcd: Access | None
     key_file: Path
     accounts: Path
     witness: Path | None
@@ -66,20 +68,24 @@ def read_config(path: Path) -> Config:
         raise SourceError(f"reading {path}: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"reading {path}: {error}") from None
-    unknown = set(values) - {*_NEEDED, *_PATHS, "policy"}
+    unknown = set(values) - {*_NEEDED, *_PATHS, *_TABLES}
     missing = set(_NEEDED) - set(values)
     if unknown or missing:
         what = f"{min(unknown)} is unknown" if unknown else f"{min(missing)} is missing"
         raise UsageError(f"reading {path}: {what}")
-    strings = {name: value for name, value in values.items() if name != "policy"}
+    if ("database" in values) == ("etcd" in values):
+        raise UsageError(f"reading {path}: either database or [etcd] keeps the rows")
+    strings = {name: value for name, value in values.items() if name not in _TABLES}
     if any(not isinstance(value, str) or not value for value in strings.values()):
-        raise UsageError(f"reading {path}: all but policy are texts")
+        raise UsageError(f"reading {path}: all but policy and etcd are texts")
     host, port = _address(strings.pop("listen"))
-    found = {name: path.absolute().parent / value for name, value in strings.items()}
+    folder = path.absolute().parent
+    found = {name: folder / value for name, value in strings.items()}
     config = Config(
         host=host,
         port=port,
-        database=found["database"],
+        database=found.get("database"),
+        etcd=read_access(values["etcd"], folder) if "etcd" in values else None,
         key_file=found["key_file"],
         accounts=found["accounts"],
         witness=found.get("witness"),
@@ -89,14 +95,6 @@ def read_config(path: Path) -> Config:
     )
     _check_tls(config, path)
     return config
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody else can listen in."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _check_tls(config: Config, path: Path) -> None:

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 VERSION: Final = 2
 _HEAD: Final = bytes([VERSION, SUITE])
 _MAC_LEN = 32
-_HEAD_ROW = "vault"
+HEAD_ROW: Final = "vault"
 _USERS = "user/"
 _REF = re.compile(r"user/[0-9a-f]{64}", re.ASCII)
 SCAN: Final = 256
@@ -61,11 +61,11 @@ class Ledger:
         self.met: dict[str, int] = {}
         """Sequence numbers of the rows that were read or written."""
         self._changed = False
-        stored = self._open(_HEAD_ROW)
+        stored = self._open(HEAD_ROW)
         if stored is None:
-            raise DamagedError(f"row {_HEAD_ROW}: it is missing")
+            raise DamagedError(f"row {HEAD_ROW}: it is missing")
         self.head = Head.unpack(stored)
-        self._check(_HEAD_ROW, self.head.sequence)
+        self._check(HEAD_ROW, self.head.sequence)
         self.sound = clock.sound(self.head.time)
         self.now = max(self.head.time, clock.now()) if self.sound else self.head.time
 
@@ -170,8 +170,8 @@ class Ledger:
 
     def _save_head(self, head: Head) -> None:
         self.head = replace(head, sequence=head.sequence + 1)
-        self._write(_HEAD_ROW, self.head.pack())
-        self.met[_HEAD_ROW] = self.head.sequence
+        self._write(HEAD_ROW, self.head.pack())
+        self.met[HEAD_ROW] = self.head.sequence
 
     def _open(self, name: str) -> bytes | None:
         row = self._rows.get(name)
@@ -223,9 +223,9 @@ class Core:
         last: list[Ledger] = []
 
         def run(rows: Transaction) -> _T:
+            ledger = Ledger(rows, self.keeper, self._seen, self.clock)
             if rows.revision < seen:
                 raise WentBackError(f"the store went back: revision {rows.revision}, seen {seen}")
-            ledger = Ledger(rows, self.keeper, self._seen, self.clock)
             last[:] = [ledger]
             result = body(ledger)
             ledger.end()
@@ -259,12 +259,21 @@ def found(store: Store, keeper: Keeper) -> None:
     """Write the first row of a new vault. Raises UsageError where there is one."""
 
     def body(rows: Transaction) -> None:
-        if rows.get(_HEAD_ROW) is not None:
-            raise UsageError("the store holds a vault already")
+        _check_empty(rows)
         row = _HEAD + Head(sequence=1, time=0, origin=rows.origin, locked=False).pack()
-        rows.put(_HEAD_ROW, row + _mac(keeper, _HEAD_ROW, row))
+        rows.put(HEAD_ROW, row + _mac(keeper, HEAD_ROW, row))
 
     store.transact(body)
+
+
+def check_empty(store: Store) -> None:
+    """Raise UsageError where it holds a vault."""
+    store.transact(_check_empty)
+
+
+def _check_empty(rows: Transaction) -> None:
+    if rows.get(HEAD_ROW) is not None:
+        raise UsageError("the store holds a vault already", hint="nothing of it was changed")
 
 
 def verify(public_key: bytes, signature: bytes, statement: bytes) -> bool:

@@ -1,39 +1,29 @@
-"""A vault as an operator has it: made, opened, served, looked at."""
+"""A vault as an operator has it: made and served."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 import ssl
-import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
-from dataclasses import replace
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import uvicorn
 
-from strongroom.errors import DamagedError, SourceError, StrongroomError, TargetError, UsageError
-from strongroom.vault.messages import Event, LogEntry
+from strongroom.errors import SourceError, StrongroomError
 from strongroom.vault.server.accounts import TokenFile
 from strongroom.vault.server.app import make_app
-from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.config import TEMPLATE, Config, read_config
 from strongroom.vault.server.connections import DEADLINE_S, limited
-from strongroom.vault.server.core import Core, Ledger, found
-from strongroom.vault.server.counters import exhausted
+from strongroom.vault.server.core import found
 from strongroom.vault.server.eventlog import EventLog
 from strongroom.vault.server.keeper import FileKeeper
 from strongroom.vault.server.newfile import write_new
-from strongroom.vault.server.rows import User
-from strongroom.vault.server.sqlite import SqliteStore
-from strongroom.vault.server.store import StoreFailedError, WentBackError
-from strongroom.vault.server.witness import FileWitness, NoWitness
-from strongroom.vault.wire import NO_ID
+from strongroom.vault.server.opening import failures_told, open_store, opened
+from strongroom.vault.server.witness import FileWitness
 
 _GRACE_S = 10
 _BACKLOG = 128
@@ -41,13 +31,20 @@ _CONCURRENT = 512
 
 
 def make_vault(
-    path: Path, *, listen: str, witness: str | None, tls: tuple[str, str] | None
+    path: Path,
+    *,
+    listen: str,
+    witness: str | None,
+    tls: tuple[str, str] | None,
+    etcd: str | None = None,
 ) -> None:
-    """Write a configuration and what it names, all new. Raises TargetError, UsageError."""
+    """Write a configuration and what it names, all new. etcd: the lines of its table, where that
+    keeps the rows. Raises TargetError, UsageError, SourceError."""
     optional = "" if witness is None else f'witness = "{witness}"\n'
     if tls is not None:
         optional += f'tls_certificate = "{tls[0]}"\ntls_key = "{tls[1]}"\n'
-    text = TEMPLATE.format(listen=listen, optional=optional)
+    rows = 'database = "vault.db"\n' if etcd is None else f"\n[etcd]\n{etcd}"
+    text = TEMPLATE.format(listen=listen, optional=optional, store=rows)
     write_new(path, text, why="nothing is replaced")
     try:
         config = read_config(path)
@@ -60,20 +57,10 @@ def make_vault(
         why="nothing is replaced",
     )
     keeper = FileKeeper.create(config.key_file)
-    with _failures_told(), closing(SqliteStore(config.database)) as store:
+    with failures_told(), closing(open_store(config, new=True)) as store:
         found(store, keeper)
         if config.witness is not None:
             FileWitness(config.witness, keeper).reset(0)
-
-
-@contextmanager
-def opened(config: Config) -> Iterator[Core]:
-    """The vault's core. Raises SourceError, DamagedError, UsageError."""
-    keeper = FileKeeper.load(config.key_file)
-    _check_there(config)
-    with _failures_told(), closing(SqliteStore(config.database)) as store:
-        witness = NoWitness() if config.witness is None else FileWitness(config.witness, keeper)
-        yield Core(store, keeper, policy=config.policy, clock=Clock(), witness=witness)
 
 
 def serve(config: Config, *, ready: Callable[[str], None]) -> None:
@@ -129,154 +116,6 @@ class _Server(uvicorn.Server):
             create = partial(loop.create_server, ssl_handshake_timeout=DEADLINE_S)
             loop.create_server = create  # type: ignore[method-assign]
         await super()._serve(sockets)
-
-
-def status(core: Core) -> dict[str, int | bool | str]:
-    """Counts and conditions, nothing of single users."""
-    counts: Counter[str] = Counter()
-    after = b""
-    while refs := _refs(core, after):
-        for ref in refs:
-            counts["users"] += 1
-            try:
-                user = _user(core, ref)
-            except DamagedError:
-                counts["damaged"] += 1
-                continue
-            if user is not None:
-                counts["spent"] += exhausted(user, core.policy)
-                counts["registered"] += user.active != NO_ID
-        after = refs[-1]
-    return {
-        "vault": core.keeper.vault_id.hex(),
-        "keys": core.keeper.describe(),
-        "locked": core.transact(lambda ledger: ledger.locked),
-        "revision": core.revision(),
-        "witnessed": core.witness.seen(),
-        "users": counts["users"],
-        "registered": counts["registered"],
-        "spent": counts["spent"],
-        "damaged": counts["damaged"],
-    }
-
-
-def read_log(core: Core, account: str) -> list[tuple[LogEntry, str]]:
-    """All entries of an account's log, each with the name of its event. Raises SourceError."""
-    ref = core.user_ref(account)
-    user = _user(core, ref)
-    if user is None:
-        raise SourceError(f"reading the log: account {account} has not registered", hint="")
-    entries = core.transact(lambda ledger: ledger.entries(user, 0, user.log_seq))
-    return [(entry, Event(entry.event).name.lower()) for entry in entries]
-
-
-def copy_locked(config: Config, target: Path) -> None:
-    """A copy of the database that, put back, serves nobody before the operator says so. Under its
-    name it is there only once it is locked. Raises SourceError, TargetError, DamagedError."""
-    beside = target.with_name(target.name + ".new")
-    beside.unlink(missing_ok=True)
-    with opened(config) as core:
-        store = core.store
-        if not isinstance(store, SqliteStore):
-            raise UsageError("this store has tools of its own for copies")
-        store.copy_to(beside)
-    keeper = FileKeeper.load(config.key_file)
-    with _failures_told(), closing(SqliteStore(beside)) as copied:
-        core = Core(copied, keeper, policy=config.policy, clock=Clock(), witness=NoWitness())
-        core.transact(lambda ledger: ledger.set_locked(locked=True))
-    try:
-        beside.rename(target)
-        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise TargetError(f"writing {target}: {error.strerror}") from None
-
-
-def unlock(config: Config, *, new_witness: bool = False) -> int | None:
-    """Serve what lies here, whatever the witness saw, and believe this machine's clock. Returns
-    what was believed so far, seconds since 1970, if that is later; None if it is not.
-
-    new_witness: make the witness anew where it is gone. Raises SourceError, DamagedError.
-    """
-    keeper = FileKeeper.load(config.key_file)
-    _check_there(config)
-    if config.witness is not None and not new_witness and not config.witness.exists():
-        raise SourceError(
-            f"opening the vault: there is no {config.witness}",
-            hint="see that its disk is mounted; if it is lost for good, pass --new-witness",
-        )
-    with _failures_told(), closing(SqliteStore(config.database)) as store:
-        core = Core(store, keeper, policy=config.policy, clock=Clock(), witness=NoWitness())
-        later = core.transact(_accept)
-        if later is not None:
-            _shorten_waits(core)
-        if config.witness is not None:
-            FileWitness(config.witness, keeper).reset(core.revision())
-        return later
-
-
-def _accept(ledger: Ledger) -> int | None:
-    ledger.set_locked(locked=False)
-    if ledger.head.time <= (present := int(time.time())):
-        return None
-    ledger.set_time(present)
-    return ledger.head.time
-
-
-def _shorten_waits(core: Core) -> None:
-    """Nobody waits for a time that was wrong."""
-    longest = max(core.policy.delays)
-
-    def shorten(ledger: Ledger, ref: bytes) -> None:
-        user = ledger.user(ref)
-        if user is not None:
-            until = min(user.not_before, ledger.now + longest)
-            ledger.save(
-                replace(user, not_before=until, attempt_at=min(user.attempt_at, ledger.now))
-            )
-
-    after = b""
-    while refs := _refs(core, after):
-        for ref in refs:
-            with suppress(DamagedError):
-                core.transact(partial(shorten, ref=ref))
-        after = refs[-1]
-
-
-def _refs(core: Core, after: bytes) -> list[bytes]:
-    return core.transact(lambda ledger: ledger.refs(after))
-
-
-def _user(core: Core, ref: bytes) -> User | None:
-    return core.transact(lambda ledger: ledger.user(ref))
-
-
-def _check_there(config: Config) -> None:
-    if not config.database.exists():
-        raise SourceError(
-            f"opening the vault: there is no {config.database}",
-            hint="see that its disk is mounted; put it back from a copy, or make a new vault with "
-            "vault init",
-        )
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    """A store's failure as an error for the operator."""
-    try:
-        yield
-    except WentBackError as error:
-        raise SourceError(
-            f"opening the vault: {error}",
-            hint='if this copy is the one to go on with, "strongroom vault unlock" says so',
-        ) from None
-    except StoreFailedError as error:
-        raise SourceError(
-            f"opening the vault: {error}", hint="see that all its disks are mounted"
-        ) from None
 
 
 def _listen(config: Config) -> socket.socket:

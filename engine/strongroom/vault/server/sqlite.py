@@ -6,10 +6,10 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
-from strongroom.vault.server.store import StoreFailedError, T, Transaction
+from strongroom.vault.server.store import PAGE, Health, StoreFailedError, T, Transaction
 
 _BUSY_MS = 5000
 _SCHEMA = (
@@ -61,6 +61,7 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         """Makes the file, mode 0600, if there is none. Raises StoreFailedError."""
         self._lock = threading.Lock()
+        self._path = path
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -104,14 +105,27 @@ class SqliteStore:
         with self._lock, suppress(sqlite3.Error):
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def copy_to(self, path: Path) -> None:
-        """A consistent copy in a new file. Raises StoreFailedError."""
+    def health(self) -> Health:
+        """See Store."""
         with self._lock:
             try:
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-                self._connection.execute("VACUUM INTO ?", (str(path),))
-            except (OSError, sqlite3.Error) as error:
-                raise StoreFailedError(f"copying to {path}: {error}") from None
+                pages, free, length = (
+                    int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
+                    for name in ("page_count", "freelist_count", "page_size")
+                )
+            except sqlite3.Error:
+                return Health(members=1, reachable=0, size=0, used=0)
+        return Health(1, 1, size=pages * length, used=(pages - free) * length)
+
+    def dump(self) -> Iterator[list[tuple[str, bytes]]]:
+        """See Store. Over a connection of its own, beside which others go on."""
+        try:
+            with closing(sqlite3.connect(self._path)) as connection:
+                found = connection.execute("SELECT name, row FROM rows ORDER BY name")
+                while page := found.fetchmany(PAGE):
+                    yield [(name, bytes(row)) for name, row in page]
+        except sqlite3.Error as error:
+            raise StoreFailedError(f"reading {self._path}: {error}") from None
 
     def close(self) -> None:
         """See Store."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
 
 T = TypeVar("T")
+
+PAGE: Final = 100
+"""Rows; etcd takes up to 128 in a transaction."""
 
 
 class StoreFailedError(Exception):
@@ -41,6 +45,18 @@ class Transaction(Protocol):
         """Rows whose name begins with prefix and is not below start, in order."""
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a store's members are."""
+
+    members: int
+    reachable: int
+    """Of those that are configured, and know a leader."""
+    size: int
+    used: int
+    """Bytes of the largest, and how many of them are rows."""
+
+
 class Store(Protocol):
     """Thread-safe; several processes may have it open."""
 
@@ -54,6 +70,12 @@ class Store(Protocol):
 
     def scrub(self) -> None:
         """Leave nothing of what was overwritten or deleted, as far as the store can."""
+
+    def dump(self) -> Iterator[list[tuple[str, bytes]]]:
+        """All rows as of one moment, up to PAGE at a time. Raises StoreFailedError."""
+
+    def health(self) -> Health:
+        """How it is, without waiting long. Never raises."""
 
     def close(self) -> None:
         """Once."""
