@@ -397,6 +397,10 @@ ADDRESSES = [
     "http://[::1",
     "https://x#1234",
     "https://é",
+    "https://x,",
+    "https://x,http://vault.example",
+    "https://x#1234,https://y",
+    "https://a,https://b,https://c,https://d",
     "",
 ]
 
@@ -415,6 +419,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
         ("http://127.0.0.1:1", "http://127.0.0.1:1"),
         ("http://localhost:1#" + "ab" * 16, "http://localhost:1"),
         ("http://[::1]:1", "http://[::1]:1"),
+        ("https://A,https://b:1,https://a:443", "https://a:443,https://b:1"),
     ],
 )
 def test_an_address_is_compared_in_one_form(url: str, normal: str) -> None:

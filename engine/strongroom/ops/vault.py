@@ -15,7 +15,7 @@ from strongroom.keys.vault_slot import VaultPlace, make_vault_slot, read_vault_s
 from strongroom.repository.config import Config, read_config
 from strongroom.repository.slots import SLOTS_MAX, SlotList, put_slot, read_slots, slot_name
 from strongroom.stores import Store
-from strongroom.vault.client.address import Address, fingerprint, parse_address
+from strongroom.vault.client.address import Addresses, fingerprint, parse_address
 from strongroom.vault.client.chain import read_chain
 from strongroom.vault.client.derive import owner_key, public_of
 from strongroom.vault.client.endpoint import CodeError, Endpoint
@@ -78,7 +78,7 @@ def connect(store: Store, account: Account, *, doing: str) -> Connection:
     pins = read_pins(config.repo_id)
     place = stored.place
     address, owner = _trusted(account, pins, doing=doing)
-    if place.url != address.url:
+    if address.named_in(place.url) != set(address.each):
         raise DamagedError(
             f"{doing}: the repository names the vault {place.url}, not {address.url}; neither was "
             "told anything",
@@ -213,16 +213,14 @@ def stored_vault(slots: SlotList, *, doing: str) -> Stored | None:
         return None
     first = found[0][1]
     records: dict[tuple[bytes, bytes], None] = {}
+    urls: dict[str, None] = {}
     for _, place in found:
-        if (place.url, place.owner_pk, place.vault_id) != (
-            first.url,
-            first.owner_pk,
-            first.vault_id,
-        ):
+        if (place.owner_pk, place.vault_id) != (first.owner_pk, first.vault_id):
             raise DamagedError(f"{doing}: its vault slots contradict each other")
         records.update(dict.fromkeys(place.records))
+        urls.update(dict.fromkeys(place.url.split(",")))
     return Stored(
-        replace(first, records=tuple(records)),
+        replace(first, url=",".join(urls), records=tuple(records)),
         tuple(slot_id for slot_id, _ in found),
         tuple(frozenset(record_id for record_id, _ in place.records) for _, place in found),
     )
@@ -240,13 +238,13 @@ def check_alone(store: Store, config: Config, *, doing: str) -> None:
         )
 
 
-def _trusted(account: Account, pins: Pins, *, doing: str) -> tuple[Address, str | None]:
+def _trusted(account: Account, pins: Pins, *, doing: str) -> tuple[Addresses, str | None]:
     """Where the token may go, and the fingerprint of the owner if it is known. The repository is
     not asked: who stores it can put back a slot of before, which was signed well."""
     pinned = fingerprint(bytes.fromhex(pins.owner_pk)) if pins.owner_pk else None
     if account.url is not None:
         address, given = parse_address(account.url)
-        same = address.url == pins.url
+        same = bool(pins.url and address.named_in(pins.url))
         return address, given or (pinned if same else None)
     if not pins.url:
         raise UsageError(
@@ -259,7 +257,7 @@ def _trusted(account: Account, pins: Pins, *, doing: str) -> tuple[Address, str 
 def _pinned(pins: Pins, endpoint: Endpoint, place: VaultPlace) -> Pins:
     return replace(
         pins,
-        url=place.url,
+        url=endpoint.address.url,
         owner_pk=place.owner_pk.hex(),
         certificate=endpoint.certificate,
     )
@@ -273,7 +271,7 @@ def _with_room(store: Store, config: Config, endpoint: Endpoint, *, doing: str) 
     """
     slots = read_slots(store, config, doing=doing)
     stored = stored_vault(slots, doing=doing)
-    if stored is not None and stored.place.url != endpoint.address.url:
+    if stored is not None and not endpoint.address.named_in(stored.place.url):
         raise UsageError(
             f"{doing}: it has a vault already, {stored.place.url}",
             hint='"strongroom key remove" of that slot makes room for another',

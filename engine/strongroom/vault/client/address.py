@@ -15,12 +15,14 @@ from strongroom.vault.wire import label
 FINGERPRINT_LEN: Final = 32
 """Hexadecimal digits."""
 
+ADDRESSES_MAX: Final = 3
+_HOST_MAX: Final = 253
 _PORTS: Final = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a vault is."""
+    """Where a process of a vault is."""
 
     scheme: str
     host: str
@@ -33,15 +35,45 @@ class Address:
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def parse_address(text: str) -> tuple[Address, str | None]:
-    """The address, and the fingerprint if there is one. Raises UsageError."""
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Of the processes that serve one vault; any of them serves any step."""
+
+    each: tuple[Address, ...]
+
+    @property
+    def url(self) -> str:
+        """As they are stored."""
+        return ",".join(address.url for address in self.each)
+
+    def named_in(self, url: str) -> set[Address]:
+        """Those of them that are among what was stored. Raises UsageError."""
+        return set(self.each) & {_parse(one) for one in url.split(",")}
+
+
+def parse_address(text: str) -> tuple[Addresses, str | None]:
+    """One or several with commas between, and the fingerprint if there is one. Raises
+    UsageError."""
+    urls, sharp, fragment = text.partition("#")
+    if sharp and not re.fullmatch(f"[0-9a-f]{{{FINGERPRINT_LEN}}}", fragment):
+        raise UsageError(
+            f"{text}: after # stands the owner's fingerprint, {FINGERPRINT_LEN} digits"
+        )
+    each = tuple(dict.fromkeys(_parse(url) for url in urls.split(",")))
+    if len(each) > ADDRESSES_MAX:
+        raise UsageError(f"a vault has {ADDRESSES_MAX} addresses at most")
+    return Addresses(each), fragment or None
+
+
+def _parse(text: str) -> Address:
     try:
         parts = urllib.parse.urlsplit(text)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
     except ValueError:
         raise UsageError(f"{text!r} is no address of a vault") from None
     extra = (parts.username, parts.password, parts.query, parts.path.strip("/"))
-    if parts.scheme not in _PORTS or not host or any(extra) or not text.isascii():
+    sound = parts.scheme in _PORTS and 0 < len(host) <= _HOST_MAX and text.isascii()
+    if not sound or any(extra):
         raise UsageError(
             f"{text!r} is no address of a vault", hint="it looks like https://vault.example:8765"
         )
@@ -49,11 +81,7 @@ def parse_address(text: str) -> tuple[Address, str | None]:
         raise UsageError(
             f"{text}: without TLS others could listen in", hint="use an https:// address"
         )
-    if parts.fragment and not re.fullmatch(f"[0-9a-f]{{{FINGERPRINT_LEN}}}", parts.fragment):
-        raise UsageError(
-            f"{text}: after # stands the owner's fingerprint, {FINGERPRINT_LEN} digits"
-        )
-    return Address(parts.scheme, host, port), parts.fragment or None
+    return Address(parts.scheme, host, port)
 
 
 def fingerprint(owner_pk: bytes) -> str:

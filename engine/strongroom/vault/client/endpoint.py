@@ -12,7 +12,7 @@ from strongroom.errors import (
     UsageError,
     VaultRefusedError,
 )
-from strongroom.vault.client.address import Address
+from strongroom.vault.client.address import Address, Addresses
 from strongroom.vault.client.words import refusal
 from strongroom.vault.fields import Fields
 from strongroom.vault.messages import Refused
@@ -20,6 +20,7 @@ from strongroom.vault.wire import ANSWER_MAX, Code
 
 _T = TypeVar("_T", bound=Fields)
 
+_CONNECT_S: Final = 5
 _TIMEOUT_S: Final = 30
 _TRIES: Final = 3
 _LOST: Final = (OSError, http.client.HTTPException)
@@ -33,10 +34,14 @@ class CodeError(VaultRefusedError):
         self.code, self.seconds = code, seconds
 
 
-class Endpoint:
-    """One account at one vault. The token goes to that address and nowhere else."""
+class _UnsentError(Exception):
+    """Nothing of the message went out."""
 
-    def __init__(self, address: Address, token: str, *, certificate: str | None) -> None:
+
+class Endpoint:
+    """One account at one vault. The token goes to its addresses and nowhere else."""
+
+    def __init__(self, address: Addresses, token: str, *, certificate: str | None) -> None:
         """token: <account>:<secret>. certificate: PEM; if given, the only one that is trusted.
         Raises UsageError."""
         self.account, colon, _ = token.rpartition(":")
@@ -45,6 +50,7 @@ class Endpoint:
         self.address = address
         self.certificate = certificate
         self._token = token
+        self._at = 0
 
     def call(self, verb: str, message: Fields, answer: type[_T], *, again: bool = True) -> _T:
         """The answer. again: asking twice is the same as once.
@@ -58,21 +64,28 @@ class Endpoint:
             self._nonsense()
 
     def call_raw(self, verb: str, message: Fields, *, again: bool = True) -> bytes:
-        """The answer's bytes. Raises CodeError, UnreachableError."""
-        for left in reversed(range(_TRIES if again else 1)):
+        """The answer's bytes, from the address that answered last or the one after it. Raises
+        CodeError, UnreachableError."""
+        body, each = message.pack(), self.address.each
+        status, answer, failed = 0, b"", ""
+        for left in reversed(range(max(_TRIES, len(each)))):
+            here = each[self._at % len(each)]
             try:
-                status, body = self._post(verb, message.pack())
+                status, answer = self._post(here, verb, body)
+                more = again and status == http.client.SERVICE_UNAVAILABLE
+            except _UnsentError as error:
+                status, failed = 0, f"{here.url}: {error}"
+                more = again or len(each) > 1
             except _LOST as error:
-                if left == 0 or isinstance(error, ssl.SSLError):
-                    raise UnreachableError(
-                        f"asking the vault {self.address.url}: {error}"
-                    ) from None
-                continue
-            if status != http.client.SERVICE_UNAVAILABLE or left == 0:
+                status, failed, more = 0, f"{here.url}: {error}", again
+            if not more or left == 0:
                 break
+            self._at += 1
         if status == http.client.OK:
-            return body
-        raise self._refused(status, body)
+            return answer
+        if status == 0:
+            raise UnreachableError(f"asking the vault {failed}")
+        raise self._refused(status, answer)
 
     def _refused(self, status: int, body: bytes) -> CodeError:
         try:
@@ -89,9 +102,14 @@ class Endpoint:
         message = f"asking the vault {self.address.url}: {words}"
         return CodeError(message, hint=hint, code=code, seconds=refused.seconds)
 
-    def _post(self, verb: str, body: bytes) -> tuple[int, bytes]:
-        connection = self._connection()
+    def _post(self, address: Address, verb: str, body: bytes) -> tuple[int, bytes]:
+        connection = self._connection(address)
         try:
+            try:
+                connection.connect()
+            except OSError as error:
+                raise _UnsentError(error) from None
+            connection.sock.settimeout(_TIMEOUT_S)
             headers = {
                 "Authorization": f"Bearer {self._token}",
                 "Content-Type": "application/octet-stream",
@@ -102,12 +120,12 @@ class Endpoint:
         finally:
             connection.close()
 
-    def _connection(self) -> http.client.HTTPConnection:
-        host, port = self.address.host, self.address.port
-        if self.address.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
+    def _connection(self, address: Address) -> http.client.HTTPConnection:
+        host, port = address.host, address.port
+        if address.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=_CONNECT_S)
         return http.client.HTTPSConnection(
-            host, port, timeout=_TIMEOUT_S, context=_context(self.certificate)
+            host, port, timeout=_CONNECT_S, context=_context(self.certificate)
         )
 
     def _nonsense(self) -> NoReturn:
