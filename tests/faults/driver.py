@@ -1,4 +1,4 @@
-"""Backs up and restores as it is told, each time in a child that a fault may end. A program.
+"""Backs up, restores and guesses as told, each time in a child that a fault may end. A program.
 
 Reads an object of JSON a line, answers with one. Loading everything once and forking costs 10 ms a
 run; a new interpreter would cost 300.
@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from faults.guesses import guess
 from faults.library import Library
 from strongroom import StrongroomError
 from strongroom.__main__ import run
@@ -73,6 +74,7 @@ DO = {
     "back_up": back_up,
     "restore": restore,
     "verify": verify,
+    "guess": guess,
     "program": program,
     "nothing": nothing,
 }

@@ -7,6 +7,9 @@
  *          fail: that call alone. full: that call and all later ones that need room
  *   errno  what failing calls say
  * FAULT_TRACE: a file that gets a line for each call: its kind, a tab, the path.
+ * FAULT_RECORD: a file that gets all that is needed to do the calls again, for those that make
+ *   names, contents and lengths: a line of kind, offset, count of bytes that follow, and path; then
+ *   the bytes that were written, or the name that was renamed.
  * FAULT_READS: if set, calls that read files below the folder count, and no others. */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +34,7 @@ static char what[8];
 static long wanted, counted;
 static int failure;
 static bool reads;
-static int trace = -1;
+static int trace = -1, record = -1;
 
 void fault_begin(void);
 long fault_count(void);
@@ -42,6 +45,12 @@ static void die(void) {
         pause();
 }
 
+static int opened(const char *variable) {
+    const char *path = getenv(variable);
+    int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    return path == NULL ? -1 : (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+}
+
 __attribute__((constructor)) void fault_begin(void) {
     const char *told = getenv("FAULT");
     folder_len = 0;
@@ -49,10 +58,8 @@ __attribute__((constructor)) void fault_begin(void) {
     if (told == NULL || sscanf(told, "%ld %7s %d %4000[^\n]", &wanted, what, &failure, folder) != 4)
         return;
     reads = getenv("FAULT_READS") != NULL;
-    const char *path = getenv("FAULT_TRACE");
-    if (path != NULL)
-        trace = (int)syscall(
-            SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    trace = opened("FAULT_TRACE");
+    record = opened("FAULT_RECORD");
     folder_len = strlen(folder);
 }
 
@@ -86,6 +93,26 @@ static void resolve(int fd, const char *path, char *out) {
 static bool is_below(const char *path) {
     return strncmp(path, folder, folder_len) == 0 &&
            (path[folder_len] == '/' || path[folder_len] == '\0');
+}
+
+/* What was done is written down; result is the call's. */
+static long noted(long result, const char *kind, int fd, const char *path, off_t off,
+    const void *data, size_t len) {
+    int saved = errno;
+    char at[PATH_MAX], line[PATH_MAX + 64];
+    if (record < 0 || result < 0)
+        return result;
+    resolve(fd, path, at);
+    if (is_below(at)) {
+        int head =
+            snprintf(line, sizeof line, "%s\t%lld\t%zu\t%s\n", kind, (long long)off, len, at);
+        pthread_mutex_lock(&mutex);
+        syscall(SYS_write, record, line, (size_t)head);
+        syscall(SYS_write, record, data, len);
+        pthread_mutex_unlock(&mutex);
+    }
+    errno = saved;
+    return result;
 }
 
 /* What is to become of a call. needs_room: it fails on a full disk. */
@@ -147,7 +174,12 @@ static bool makes_files(int flags) {
 static int open_at(int fd, const char *path, int flags, mode_t mode) {
     if (makes_files(flags) ? growth_fails("create", fd, path) : read_fails("open", fd, path))
         return -1;
-    return (int)syscall(SYS_openat, fd, path, flags | O_LARGEFILE, mode);
+    int made = (int)syscall(SYS_openat, fd, path, flags | O_LARGEFILE, mode);
+    if ((flags & O_CREAT) != 0)
+        noted(made, "create", fd, path, 0, NULL, 0);
+    if ((flags & O_TRUNC) != 0)
+        noted(made, "truncate", fd, path, 0, NULL, 0);
+    return made;
 }
 
 #define MODE_OF(flags, mode)                                                                       \
@@ -209,6 +241,10 @@ ssize_t write(int fd, const void *data, size_t len) {
     ssize_t done = syscall(SYS_write, fd, data, verdict == HALF ? len / 2 : len);
     if (verdict == HALF)
         die();
+    if (record >= 0 && done > 0) {
+        off_t end = (off_t)syscall(SYS_lseek, fd, 0, SEEK_CUR);
+        noted(done, "write", fd, NULL, end - done, data, (size_t)done);
+    }
     return done;
 }
 
@@ -221,7 +257,7 @@ static ssize_t write_at(int fd, const void *data, size_t len, off_t off) {
     ssize_t done = syscall(SYS_pwrite64, fd, data, verdict == HALF ? len / 2 : len, off);
     if (verdict == HALF)
         die();
-    return done;
+    return done < 0 ? done : noted(done, "write", fd, NULL, off, data, (size_t)done);
 }
 
 ssize_t pwrite(int fd, const void *data, size_t len, off_t off) {
@@ -264,7 +300,9 @@ ssize_t __pread64_chk(int fd, void *data, size_t len, off64_t off, size_t room) 
 }
 
 int ftruncate(int fd, off_t len) {
-    return change_fails("truncate", fd, NULL) ? -1 : (int)syscall(SYS_ftruncate, fd, len);
+    if (change_fails("truncate", fd, NULL))
+        return -1;
+    return (int)noted(syscall(SYS_ftruncate, fd, len), "truncate", fd, NULL, len, NULL, 0);
 }
 
 int ftruncate64(int fd, off64_t len) {
@@ -272,19 +310,26 @@ int ftruncate64(int fd, off64_t len) {
 }
 
 int fsync(int fd) {
-    return growth_fails("fsync", fd, NULL) ? -1 : (int)syscall(SYS_fsync, fd);
+    if (growth_fails("fsync", fd, NULL))
+        return -1;
+    return (int)noted(syscall(SYS_fsync, fd), "fsync", fd, NULL, 0, NULL, 0);
 }
 
 int fdatasync(int fd) {
-    return growth_fails("fsync", fd, NULL) ? -1 : (int)syscall(SYS_fdatasync, fd);
+    if (growth_fails("fsync", fd, NULL))
+        return -1;
+    return (int)noted(syscall(SYS_fdatasync, fd), "fsync", fd, NULL, 0, NULL, 0);
 }
 
 /* --- names --- */
 
 int renameat(int from_fd, const char *from, int fd, const char *path) {
-    return growth_fails("rename", fd, path)
-               ? -1
-               : (int)syscall(SYS_renameat2, from_fd, from, fd, path, 0);
+    char old[PATH_MAX];
+    if (growth_fails("rename", fd, path))
+        return -1;
+    resolve(from_fd, from, old);
+    long done = syscall(SYS_renameat2, from_fd, from, fd, path, 0);
+    return (int)noted(done, "rename", fd, path, 0, old, strlen(old));
 }
 
 int rename(const char *from, const char *path) {
@@ -311,7 +356,9 @@ int symlink(const char *to, const char *path) {
 
 int unlinkat(int fd, const char *path, int flags) {
     const char *kind = (flags & AT_REMOVEDIR) != 0 ? "rmdir" : "unlink";
-    return change_fails(kind, fd, path) ? -1 : (int)syscall(SYS_unlinkat, fd, path, flags);
+    if (change_fails(kind, fd, path))
+        return -1;
+    return (int)noted(syscall(SYS_unlinkat, fd, path, flags), kind, fd, path, 0, NULL, 0);
 }
 
 int unlink(const char *path) {

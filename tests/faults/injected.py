@@ -34,11 +34,14 @@ class Fault:
     errno: int = errno.EIO
     reads: bool = False
     trace: Path | None = None
+    record: Path | None = None
 
     def env(self) -> dict[str, str]:
         env = {"FAULT": f"{self.n} {self.what} {self.errno} {self.folder}"}
         if self.trace is not None:
             env["FAULT_TRACE"] = str(self.trace)
+        if self.record is not None:
+            env["FAULT_RECORD"] = str(self.record)
         if self.reads:
             env["FAULT_READS"] = "1"
         return env
@@ -105,6 +108,9 @@ class Driver:
 
     def verify(self, base: Path) -> Outcome:
         return self._run(None, do="verify", base=base)
+
+    def guess(self, base: Path, passwords: Sequence[str], fault: Fault | None = None) -> Outcome:
+        return self._run(fault, do="guess", base=base, passwords=passwords)
 
     def program(
         self, base: Path, *words: str | Path, code: int | None = 0, keyed: bool = True
