@@ -18,7 +18,7 @@ from dev.console import SetupError, say, step
 
 SHELF = "services"
 SERVICES = {
-    "etcd-server": ("etcd-server",),
+    "etcd-server": ("etcd-server", "etcd-client"),
     "softhsm2": ("libsofthsm2",),
 }
 """Packages of each."""

@@ -69,6 +69,13 @@ class Cluster:
         urls = tuple(node.url for node in self.nodes)
         return Access(urls, prefix, ca=certificate, certificate=certificate, key=key, **more)
 
+    def table(self, prefix: str = "strongroom/") -> str:
+        """The lines of [etcd] in a vault's configuration."""
+        certificate, key = self.trusted
+        urls = ", ".join(f'"{node.url}"' for node in self.nodes)
+        words = {"prefix": prefix, "ca": certificate, "certificate": certificate, "key": key}
+        return f"endpoints = [{urls}]\n" + "".join(f'{k} = "{v}"\n' for k, v in words.items())
+
     def store(self, prefix: str, **more: Any) -> EtcdStore:
         return EtcdStore(self.access(prefix, **more))
 

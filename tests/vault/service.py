@@ -85,6 +85,17 @@ class Service:
         finally:
             connection.close()
 
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and text of what needs no token."""
+        place = urllib.parse.urlsplit(self.url)
+        connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        finally:
+            connection.close()
+
     def log(self) -> str:
         return (self.folder / "vault.log").read_text()
 
@@ -95,8 +106,9 @@ def make_service(
     policy: str = QUICK,
     witness: Path | None = None,
     tls: tuple[Path, Path] | None = None,
+    etcd: str | None = None,
 ) -> Service:
-    """Not yet started. policy: lines of [policy]. tls: certificate and key."""
+    """Not yet started. policy, etcd: lines of their tables. tls: certificate and key."""
     folder.mkdir(exist_ok=True)
     service = Service(folder)
     make_vault(
@@ -104,6 +116,7 @@ def make_service(
         listen="127.0.0.1:0",
         witness=None if witness is None else str(witness),
         tls=None if tls is None else (str(tls[0]), str(tls[1])),
+        etcd=etcd,
     )
     with service.config.open("a") as file:
         file.write(policy)

@@ -27,7 +27,7 @@ from strongroom.vault.server.gateway import (
 )
 from strongroom.vault.server.store import PAGE, Health, StoreFailedError, T, Transaction
 
-_PATIENCE_S: Final = 10.0
+_PATIENCE_S: Final = 6.0
 _BACK_OFF_S: Final = (0.002, 0.25)
 _ID_LEN: Final = 16
 _SCRUBBED: Final = "\0scrubbed"

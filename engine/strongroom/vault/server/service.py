@@ -18,7 +18,7 @@ from strongroom.vault.server.accounts import TokenFile
 from strongroom.vault.server.app import make_app
 from strongroom.vault.server.config import TEMPLATE, Config, read_config
 from strongroom.vault.server.connections import DEADLINE_S, limited
-from strongroom.vault.server.core import found
+from strongroom.vault.server.core import check_empty, found
 from strongroom.vault.server.eventlog import EventLog
 from strongroom.vault.server.keeper import FileKeeper
 from strongroom.vault.server.newfile import write_new
@@ -48,6 +48,9 @@ def make_vault(
     write_new(path, text, why="nothing is replaced")
     try:
         config = read_config(path)
+        if config.database is None or config.database.exists():
+            with failures_told(), closing(open_store(config)) as store:
+                check_empty(store)
     except StrongroomError:
         path.unlink()
         raise
