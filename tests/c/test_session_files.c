@@ -337,6 +337,50 @@ static void segments_that_are_full_are_followed_by_others(void) {
     stage_end(&s);
 }
 
+/* As a repack takes them: of any lengths, known ones once. */
+static void chunks_in_memory_come_back(void) {
+    static const uint32_t each[] = {1, 5000, CHUNK, 77, CHUNK, 5000};
+    enum { COUNT = sizeof each / sizeof each[0] };
+    const uint8_t *ids = NULL;
+    uint64_t ends[COUNT];
+    uint64_t id_count = 0;
+    uint64_t end = 0;
+    srm_job *job = NULL;
+    stage s;
+    stage_begin(&s, 3);
+    uint8_t *memory = must_alloc(3 * CHUNK);
+    for (size_t i = 0; i < COUNT; i++) {
+        memcpy(memory + end, i == 3 ? stage_text : stage_raw, each[i]);
+        ends[i] = end += each[i];
+    }
+    CHECK_STATUS(SRM_OK, srm_session_chunks_start(s.session, memory, ends, COUNT, &job));
+    CHECK_STATUS(SRM_OK, srm_job_wait(job, 60000));
+    CHECK_STATUS(SRM_OK, srm_job_ids(job, &ids, &id_count));
+    CHECK(id_count == COUNT && stage_finish(&s) > 0 && s.stored.count == 4);
+    for (size_t i = 0; i < COUNT; i++) {
+        const found_chunk *c = library_find(&s.stored, ids + i * SRM_DIGEST_LEN);
+        CHECK(c != NULL && c->raw_len == each[i]);
+        CHECK(memcmp(c->raw, memory + ends[i] - each[i], each[i]) == 0);
+    }
+    CHECK_STATUS(SRM_OK, settle(job).status);
+    free(memory);
+    stage_end(&s);
+}
+
+static void chunks_that_cannot_be_start_nothing(void) {
+    static const uint64_t wrong[][2] = {{0, 5}, {5, 5}, {7, 3}, {CHUNK + 1, CHUNK + 2}};
+    srm_job *job = NULL;
+    stage s;
+    stage_begin(&s, 0);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        CHECK_STATUS(SRM_EINVAL, srm_session_chunks_start(s.session, stage_raw, wrong[i], 2, &job));
+    CHECK_STATUS(SRM_EINVAL, srm_session_chunks_start(s.session, NULL, wrong[0], 1, &job));
+    CHECK_STATUS(SRM_EINVAL, srm_session_chunks_start(s.session, stage_raw, NULL, 1, &job));
+    CHECK_STATUS(SRM_EINVAL, srm_session_chunks_start(NULL, stage_raw, wrong[3], 1, &job));
+    CHECK(job == NULL);
+    stage_end(&s);
+}
+
 int main(void) {
     static const fact facts[] = {
         FACT(files_of_all_lengths_come_back),
@@ -351,6 +395,8 @@ int main(void) {
         FACT(a_file_that_changed_says_so),
         FACT(a_file_cut_while_it_is_taken_in_keeps_its_beginning),
         FACT(holes_are_one_chunk_of_zeros),
+        FACT(chunks_in_memory_come_back),
+        FACT(chunks_that_cannot_be_start_nothing),
     };
     static const fact alone[] = {FACT(segments_that_are_full_are_followed_by_others)};
     return check_facts(alone, 1) | stage_facts(facts, sizeof facts / sizeof facts[0]);

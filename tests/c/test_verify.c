@@ -301,6 +301,30 @@ static void a_job_that_is_stopped_says_so(void) {
     srm_segments_free(g);
 }
 
+static void a_directory_lists_the_chunks_in_the_order_of_storing(void) {
+    srm_chunk_entry entries[PACKED_COUNT];
+    srm_failure failure;
+    uint64_t count = 0;
+    const uint8_t *id = stored[PACKED].id;
+    srm_segments *g = repository_segments(&repo);
+    CHECK_STATUS(SRM_OK, srm_segment_directory(g, id, entries, PACKED_COUNT, &count, &failure));
+    CHECK(count == PACKED_COUNT);
+    for (size_t i = 0; i < PACKED_COUNT; i++) {
+        const chunk *c = &chunks[WHOLE_COUNT + i];
+        CHECK(memcmp(entries[i].id, c->id, sizeof c->id) == 0);
+        CHECK(entries[i].raw_len == c->raw_len);
+        CHECK(entries[i].stored_len > 0 && entries[i].stored_len <= c->raw_len);
+    }
+    CHECK(srm_segment_directory(g, id, entries, PACKED_COUNT - 1, &count, &failure) != SRM_OK);
+    CHECK_STATUS(SRM_ENOTFOUND,
+        srm_segment_directory(g, stored[PACKED].root, entries, PACKED_COUNT, &count, &failure));
+    CHECK(count == 0);
+    CHECK_STATUS(SRM_EINVAL, srm_segment_directory(g, id, NULL, 1, &count, &failure));
+    CHECK_STATUS(SRM_EINVAL, srm_segment_directory(NULL, id, entries, 1, &count, &failure));
+    CHECK_STATUS(SRM_EINVAL, srm_segment_directory(g, id, entries, 1, NULL, &failure));
+    srm_segments_free(g);
+}
+
 static void wrong_arguments_start_nothing(void) {
     srm_segment_status status;
     srm_job *job = NULL;
@@ -336,6 +360,7 @@ int main(void) {
         FACT(bytes_that_were_skipped_must_be_zero),
         LONG_FACT(a_lying_directory_is_not_followed),
         FACT(a_job_that_is_stopped_says_so),
+        FACT(a_directory_lists_the_chunks_in_the_order_of_storing),
         FACT(wrong_arguments_start_nothing),
     };
     make_chunks();
