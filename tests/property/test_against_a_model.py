@@ -7,22 +7,30 @@ import os
 import random
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from faults.injected import Driver, Fault, driver
-from faults.library import Library, look
+from faults.library import ROOT, Library, look
+from strongroom import Repository, RolledBackError
 from strongroom._core import TYPE_DATA
 from strongroom.manifest.entry import FILE, FOLDER, SYMLINK
 from strongroom.ops.overwrite import Overwrite
 from strongroom.ops.prune import PruneOptions
 from strongroom.repository.opened import segment_name
+from strongroom.repository.pins import Head
 from strongroom.repository.snapshots import Snapshot
 
 MIB = 2**20
@@ -101,6 +109,14 @@ def shape_of(tree: Path) -> Shape:
     return shown, {frozenset(group) for group in names.values() if len(group) > 1}
 
 
+class Copy(NamedTuple):
+    """The repository as it was, and what was in it."""
+
+    folder: Path
+    head: Head
+    taken: list[tuple[Snapshot, Shape]]
+
+
 class Machine(RuleBasedStateMachine):
     """A tree on disk, the same as a model, and a repository."""
 
@@ -111,6 +127,7 @@ class Machine(RuleBasedStateMachine):
         self.library = Library(base / "library").create()
         self.model = Model()
         self.taken: list[tuple[Snapshot, Shape]] = []
+        self.copies: list[Copy] = []
         self.count = itertools.count()
 
     def real(self, path: bytes) -> bytes:
@@ -284,6 +301,44 @@ class Machine(RuleBasedStateMachine):
                 return
         self.prune()
         self.verify()
+
+    def put_back(self, source: Path, target: Path) -> None:
+        """Objects are never changed, so a second name is a copy."""
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(source, target, copy_function=os.link)
+
+    @rule()
+    def keep_a_copy(self) -> None:
+        with self.library.open() as repository:
+            head = repository.head
+        copy = Copy(self.base / f"copy {next(self.count)}", head, list(self.taken))
+        self.put_back(self.library.folder, copy.folder)
+        self.copies.append(copy)
+
+    @precondition(lambda self: self.copies)
+    @rule(choice=CHOICE)
+    def roll_back(self, choice: int) -> None:
+        """An older state is put in place of the newest. Who saw more refuses it until told to be
+        content, and who is not told refuses also what is built on it."""
+        other = replace(self.library, base=self.base / "other")
+        seen = partial(Repository.open, self.library.folder, key=ROOT, state=other.state)
+        with self.library.open() as repository, seen(cache=other.cache):
+            newest = repository.head
+        copy = self.copies[choice % len(self.copies)]
+        self.put_back(copy.folder, self.library.folder)
+        self.taken = list(copy.taken)
+        if copy.head == newest:
+            return
+        for refused in (self.back_up, self.prune, self.verify, self.library.scrub):
+            with pytest.raises(RolledBackError):
+                refused()
+        mine = partial(seen, state=self.library.state, cache=self.library.cache)
+        with mine(accept_rollback=True) as repository:
+            assert repository.head == copy.head
+        self.back_up()
+        with pytest.raises(RolledBackError):
+            seen(cache=other.cache)
+        shutil.rmtree(other.base)
 
     @rule()
     def lose_the_index(self) -> None:
