@@ -1,5 +1,5 @@
 """python -m bench all | kernels | memory | stream | repository | compare | sizes | moments
-  | limits | plot | scale | vault
+  | limits | plot | scale | vault | interrupted
 
 `all` runs what measures Strongroom, each piece in a process of its own, keeps the JSON lines,
 prints what was reached and draws the plot: about half an hour. Run it while nothing else runs.
@@ -19,7 +19,7 @@ from bench.processes import BUILD, ROOT, say
 PIECES = (
     "scale",
     *("kernels", "memory", "stream", "repository", "compare"),
-    *("sizes", "moments", "limits", "plot", "vault"),
+    *("sizes", "moments", "limits", "plot", "vault", "interrupted"),
 )
 
 

@@ -8,30 +8,43 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import resource
+import multiprocessing
+import random
 import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bench.processes import put, say
+from bench.processes import proc_field, put, say
 from strongroom import RootKey
 from strongroom._core.index import LOCATION, ChunkIndex
+from strongroom._core.marks import Marks
+from strongroom.errors import StrongroomError
 from strongroom.manifest.entry import FILE, FOLDER, Entry
-from strongroom.manifest.reader import ManifestReader
 from strongroom.manifest.writer import ManifestWriter
-from strongroom.ops.compare import compare
+from strongroom.ops.repository import Repository
 from strongroom.repository.config import make_config
+from strongroom.repository.create import create_repository
 from strongroom.repository.entry import Checkpoint, Draft, make_checkpoint, make_entry
 from strongroom.repository.head import entry_name
 from strongroom.repository.log import CHECKPOINT_EVERY, Log
+from strongroom.repository.opened import OpenRepository
 from strongroom.repository.private import NO_SESSION, Private
+from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore
 
+FOLDER_FILES = 1000
+CONTENT = b"the same in every file\n" * 4
+SEGMENT_CHUNKS = 64
+STORED_LEN = 1 << 19
+UNNEEDED = 10
+"""One in so many segments goes."""
 _BLOCK = 1 << 20
 _Value = TypeVar("_Value")
 
@@ -50,65 +63,138 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _index(count: int, folder: Path) -> None:
-    """Chunks put, saved as a table, opened, looked up."""
-    noise = np.random.default_rng(1)
+    """Chunks put, saved as a table, opened, looked up, pruned."""
     table = folder / "table"
     before = _peak()
     with ChunkIndex() as index:
-        numbers = [index.number(secrets.token_bytes(16)) for _ in range(max(1, count // 64))]
+        segments = [secrets.token_bytes(16) for _ in range(max(1, count // SEGMENT_CHUNKS))]
+        numbers = [index.number(segment) for segment in segments]
 
         def build() -> None:
-            for at in range(0, count, _BLOCK):
-                size = min(_BLOCK, count - at)
-                where = np.zeros(size, LOCATION)
-                where["segment"] = np.resize(numbers, size)
-                where["stored_length"] = 1 << 19
-                index.put(noise.integers(0, 256, (size, 32), np.uint8), where)
+            for ids in _ids(count):
+                where = np.zeros(len(ids), LOCATION)
+                where["segment"] = np.resize(numbers, len(ids))
+                where["stored_length"] = STORED_LEN
+                index.put(ids, where)
 
         _timed("index", "build", count, build)
         _timed("index", "save", count, lambda: index.save(table, b"note"))
-    put("scale", "index bytes", count=count, memory_each=(_peak() - before) / count)
-    say(f"memory at the peak {(_peak() - before) / count:.1f} bytes a chunk")
+    each = (_peak() - before) / count
+    put("scale", "index bytes", count=count, memory_each=each)
+    say(f"memory at the peak {each:.1f} bytes a chunk")
     say(f"table {table.stat().st_size / count:.1f} bytes a chunk")
     index = _timed("index", "open", count, lambda: ChunkIndex([table]))
     with index:
-        ids = np.random.default_rng(1).integers(0, 256, (min(_BLOCK, count), 32), np.uint8)
-        strangers = noise.integers(0, 256, (_BLOCK, 32), np.uint8)
+        ids = next(_ids(count))
+        strangers = np.random.default_rng(2).integers(0, 256, (_BLOCK, 32), np.uint8)
         found = _timed("index", "look up a million", count, lambda: index.find(ids).all())
         missed = _timed("index", "miss a million", count, lambda: index.find(strangers).any())
         say(f"all that were put are found: {found}; any that were not: {missed}")
+    # In a process of its own, so that its peak is its own.
+    pruning = multiprocessing.get_context("spawn").Process(target=_prune, args=(table, count))
+    pruning.start()
+    pruning.join()
+    if pruning.exitcode != 0:
+        raise SystemExit("pruning failed")
+
+
+def _ids(count: int) -> Iterator[NDArray[np.uint8]]:
+    """The same each time, some at once."""
+    noise = np.random.default_rng(1)
+    for at in range(0, count, _BLOCK):
+        yield noise.integers(0, 256, (min(_BLOCK, count - at), 32), np.uint8)
+
+
+def _prune(table: Path, count: int) -> None:
+    """What a prune does with an index: chunks that snapshots need are marked, the needs of segments
+    added up and looked at, segments dropped, the rest saved."""
+    before = _peak()
+    with ChunkIndex([table]) as index:
+        marks = Marks(index)
+
+        def mark() -> None:
+            for ids in _ids(count):
+                marks.mark(ids[: len(ids) * 9 // 10])
+
+        def judge() -> int:
+            return sum(int(marks.marked(ids).sum()) for ids in _ids(count))
+
+        _timed("prune", "mark nine of ten", count, mark)
+        used = _timed("prune", "add up", count, marks.tally)
+        needed = _timed("prune", "judge all", count, judge)
+        dropped = sorted(used)[::UNNEEDED]
+        _timed("prune", "drop a tenth", count, lambda: index.drop_segments(dropped))
+        _timed("prune", "save", count, lambda: index.save(table.with_name("pruned"), b"note"))
+    each = (_peak() - before) / count
+    put("scale", "prune bytes", count=count, memory_each=each)
+    say(f"{needed:,} are needed, {sum(used.values()) / needed - STORED_LEN:.0f} bytes of head each")
+    say(f"memory at the peak of pruning {each:.1f} bytes a chunk, the mapped table included")
 
 
 def _entries(count: int, mtime: int) -> Iterator[Entry]:
     """Files in folders of a thousand."""
     for number in range(count):
-        folder = b"%07d" % (number // 1000)
-        if number % 1000 == 0:
+        folder = b"%07d" % (number // FOLDER_FILES)
+        if number % FOLDER_FILES == 0:
             yield Entry(folder, FOLDER, 0o755, 0, 0, mtime, mtime, 1, 1, 2, 0)
-        path = folder + b"/%03d.jpg" % (number % 1000)
-        yield Entry(path, FILE, 0o644, 0, 0, mtime, mtime, number, 1, 1, 4096)
+        path = folder + b"/%03d.jpg" % (number % FOLDER_FILES)
+        yield Entry(path, FILE, 0o644, 0, 0, mtime, mtime, number, 1, 1, len(CONTENT))
 
 
 def _manifest(count: int, folder: Path) -> None:
-    """A manifest written, listed, compared with another one."""
-    paths = [folder / "old", folder / "new"]
+    """Two snapshots written, listed, compared; their last folder, whose contents alone are there,
+    listed and restored."""
+    last = b"%07d" % (max(0, count - 1) // FOLDER_FILES)
+    store = LocalStore(folder / "repo")
+    root = RootKey.generate()
+    create_repository(store, root, doing="measuring")
+    opened = OpenRepository(store, root, cache=folder / "cache", state=folder / "state")
+    with Repository(opened) as repository:
+        written = _timed("manifest", "write", count, lambda: _snapshot(opened, count, 1, last))
+        _snapshot(opened, count, 2, last)
+        older, newer = repository.snapshots()
+        listed = _timed("manifest", "list", count, lambda: sum(1 for _ in newer.entries()))
+        changed = _timed("manifest", "diff", count, lambda: sum(1 for _ in older.compare(newer)))
+        out = folder / "out"
+        restore = partial(repository.restore, newer, out, paths=[last], on_error=_fail)
+        restored = _timed("manifest", "restore a folder", count, restore)
+    say(f"{listed} entries, {changed} changes, {written / 2**20:.0f} MiB stored")
+    say(f"{restored.files} files restored from the end of it")
 
-    def write(path: Path, mtime: int) -> None:
-        with path.open("wb") as file:
-            writer = ManifestWriter(file)
-            for entry in _entries(count, mtime):
-                writer.add(entry, b"i" * 32 if entry.type == FILE else b"")
-            writer.finish()
 
-    _timed("manifest", "write", count, lambda: write(paths[0], 1))
-    write(paths[1], 2)
-    with paths[0].open("rb") as file:
-        reader = ManifestReader(file, doing="listing")
-        listed = _timed("manifest", "list", count, lambda: sum(1 for _ in reader))
-    with paths[0].open("rb") as old, paths[1].open("rb") as new:
-        changes = compare(old, new, doing="comparing")
-        changed = _timed("manifest", "diff", count, lambda: sum(1 for _ in changes))
-    say(f"{listed} entries, {changed} changes, {paths[0].stat().st_size / 2**20:.0f} MiB")
+def _fail(error: StrongroomError) -> None:
+    raise error
+
+
+def _snapshot(opened: OpenRepository, count: int, mtime: int, real: bytes) -> int:
+    """Commit one, with contents for the files of the folder `real`; the manifest's stored bytes."""
+    noise = random.Random(mtime)
+    with opened.begin_session() as session, session.new_manifest() as target:
+        _, ids = session.write.stream(CONTENT)
+        own = ids.tobytes()
+        writer = ManifestWriter(target)
+        for entry in _entries(count, mtime):
+            if entry.type == FOLDER:
+                writer.add(entry)
+            else:
+                is_real = entry.path.startswith(real)
+                writer.add(entry, own if is_real else noise.randbytes(len(own)))
+        writer.finish()
+        manifest = target.finish()
+        snapshot = Snapshot(
+            id=manifest.id,
+            root=manifest.root,
+            time=time.time_ns(),
+            host="",
+            user="",
+            entries=writer.entries,
+            files=writer.files,
+            bytes=writer.bytes,
+            new_bytes=0,
+            errors=0,
+        )
+        opened.commit(session, snapshot, manifest)
+    return manifest.length
 
 
 def _log(count: int, folder: Path) -> None:
@@ -149,8 +235,8 @@ PIECES: dict[str, tuple[Callable[[int, Path], None], int]] = {
 
 
 def _peak() -> int:
-    """Bytes of this process, at most so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """Bytes of this process, at most so far. What getrusage says counts from the parent on."""
+    return int(proc_field("/proc/self/status", "VmHWM").split()[0]) * 1024
 
 
 def _timed(piece: str, what: str, count: int, work: Callable[[], _Value]) -> _Value:

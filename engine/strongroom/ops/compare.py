@@ -47,13 +47,16 @@ def _merge(olds: Iterator[Stored], news: Iterator[Stored]) -> Iterator[Changed]:
             yield Change.ADDED, _entry(new)
             new = next(news, None)
         else:
-            if old[3] != new[3] and (change := _change(old, new)) is not None:
-                yield change, _entry(new)
+            if old[3] != new[3]:
+                entry = _entry(new)
+                if (change := _change(old, new, entry)) is not None:
+                    yield change, entry
             old, new = next(olds, None), next(news, None)
 
 
-def _change(old: Stored, new: Stored) -> Change | None:
-    before, after = _entry(old), _entry(new)
+def _change(old: Stored, new: Stored, after: Entry) -> Change | None:
+    """after: what new is decoded."""
+    before = _entry(old)
     if (before.type, before.target, before.rdev) != (after.type, after.target, after.rdev):
         return Change.MODIFIED
     if after.type == FILE and (before.size, old[2]) != (after.size, new[2]):
