@@ -14,6 +14,7 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -23,17 +24,25 @@ from numpy.typing import NDArray
 
 from bench.processes import proc_field, put, say
 from strongroom import RootKey
+from strongroom._core import TYPE_DATA, TYPE_MANIFEST
 from strongroom._core.index import LOCATION, ChunkIndex
 from strongroom._core.marks import Marks
 from strongroom.errors import StrongroomError
 from strongroom.manifest.entry import FILE, FOLDER, Entry
 from strongroom.manifest.writer import ManifestWriter
 from strongroom.ops.repository import Repository
-from strongroom.repository.config import make_config
+from strongroom.repository.config import Config, make_config, read_config
 from strongroom.repository.create import create_repository
-from strongroom.repository.entry import Checkpoint, Draft, make_checkpoint, make_entry
+from strongroom.repository.entry import (
+    CHECKPOINT_EVERY,
+    SEGMENT,
+    Checkpoint,
+    Draft,
+    make_checkpoint,
+    make_entry,
+)
 from strongroom.repository.head import entry_name
-from strongroom.repository.log import CHECKPOINT_EVERY, Log
+from strongroom.repository.log import Log
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.private import NO_SESSION, Private
 from strongroom.repository.snapshots import Snapshot
@@ -45,6 +54,23 @@ SEGMENT_CHUNKS = 64
 STORED_LEN = 1 << 19
 UNNEEDED = 10
 """One in so many segments goes."""
+LIVE_SEGMENTS = (0, 100_000, 1_100_000)
+"""Of logs: the last is more than other entries can list."""
+SEGMENT_LEN = 1 << 26
+SNAPSHOTS = 300
+_SNAPSHOT = Snapshot(
+    id=bytes(16),
+    root=bytes(32),
+    time=0,
+    host="host",
+    user="user",
+    paths=(b"/home",),
+    entries=0,
+    files=0,
+    bytes=0,
+    new_bytes=0,
+    errors=0,
+)
 _BLOCK = 1 << 20
 _Value = TypeVar("_Value")
 
@@ -90,12 +116,16 @@ def _index(count: int, folder: Path) -> None:
         found = _timed("index", "look up a million", count, lambda: index.find(ids).all())
         missed = _timed("index", "miss a million", count, lambda: index.find(strangers).any())
         say(f"all that were put are found: {found}; any that were not: {missed}")
-    # In a process of its own, so that its peak is its own.
-    pruning = multiprocessing.get_context("spawn").Process(target=_prune, args=(table, count))
-    pruning.start()
-    pruning.join()
-    if pruning.exitcode != 0:
-        raise SystemExit("pruning failed")
+    _apart(_prune, table, count)
+
+
+def _apart(work: Callable[..., None], *arguments: object) -> None:
+    """Do it in a process of its own, so that its peak is its own."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode != 0:
+        raise SystemExit(f"{work.__name__} failed")
 
 
 def _ids(count: int) -> Iterator[NDArray[np.uint8]]:
@@ -181,50 +211,65 @@ def _snapshot(opened: OpenRepository, count: int, mtime: int, real: bytes) -> in
                 writer.add(entry, own if is_real else noise.randbytes(len(own)))
         writer.finish()
         manifest = target.finish()
-        snapshot = Snapshot(
+        snapshot = replace(
+            _SNAPSHOT,
             id=manifest.id,
             root=manifest.root,
             time=time.time_ns(),
-            host="",
-            user="",
             entries=writer.entries,
             files=writer.files,
             bytes=writer.bytes,
-            new_bytes=0,
-            errors=0,
         )
         opened.commit(session, snapshot, manifest)
     return manifest.length
 
 
 def _log(count: int, folder: Path) -> None:
-    """A log whose last checkpoint and what follows it are real; what lies before is not read."""
+    """A log whose last checkpoint and what follows it are real; what lies before is not read. It
+    is opened with so many live segments, of 64 MiB each if they are full."""
     root, repo_id = RootKey.generate(), secrets.token_bytes(32)
     config = make_config(root, repo_id)
-    keys = config.keys(root, doing="measuring")
     store = LocalStore(folder / "repo")
     store.put("config", config.stored)
     at = count - count % CHECKPOINT_EVERY
-    private = Private(0, "", NO_SESSION, snapshots=())
-    stored = make_checkpoint(
-        Checkpoint((0, bytes(32)), b"", b""), private, keys, seq=at, prev=bytes(32), repo_id=repo_id
-    )
     (store.folder / "log").mkdir()
     for seq in range(1, at):
         (store.folder / entry_name(seq)).touch()
-    reader = Log(store, config, keys)
+    for live in LIVE_SEGMENTS:
+        _end_log(store, config, root, (at, count), live)
+        _apart(_open_log, store.folder, root.to_bytes(), count, live)
+
+
+def _end_log(
+    store: LocalStore, config: Config, root: RootKey, places: tuple[int, int], live: int
+) -> None:
+    """The last checkpoint, and the entries after it."""
+    keys, (at, count) = config.keys(root, doing="measuring"), places
+    rows = [(secrets.token_bytes(16), secrets.token_bytes(32)) for _ in range(live + SNAPSHOTS)]
+    snapshots = tuple(replace(_SNAPSHOT, id=id_, root=root_) for id_, root_ in rows[:SNAPSHOTS])
+    types = [TYPE_MANIFEST] * SNAPSHOTS + [TYPE_DATA] * live
+    packed = (
+        SEGMENT.pack(*row, SEGMENT_LEN, type_, (1).to_bytes(7, "big"))
+        for row, type_ in zip(rows, types, strict=True)
+    )
+    checkpoint = Checkpoint((0, bytes(32)), b"".join(packed), b"")
+    private = Private(0, "", NO_SESSION, snapshots=snapshots)
+    repo_id = config.repo_id
+    stored = make_checkpoint(checkpoint, private, keys, seq=at, prev=bytes(32), repo_id=repo_id)
     (store.folder / entry_name(at)).write_bytes(stored)
     for seq in range(at + 1, count + 1):
-        prev = _digest(stored)
+        prev = hashlib.sha256(stored).digest()
         draft = Draft(seq - 1, (), Private(0, "host", NO_SESSION))
         stored = make_entry(draft, keys, seq=seq, prev=prev, repo_id=repo_id)
         (store.folder / entry_name(seq)).write_bytes(stored)
-    _timed("log", "open", count, reader.load)
-    say(f"the newest is entry {reader.head[0]}")
 
 
-def _digest(stored: bytes) -> bytes:
-    return hashlib.sha256(stored).digest()
+def _open_log(folder: Path, secret: bytes, count: int, live: int) -> None:
+    store, root = LocalStore(folder), RootKey(secret)
+    config = read_config(store, doing="measuring")
+    log = Log(store, config, config.keys(root, doing="measuring"))
+    _timed("log", f"open, {live:,} live", count, log.load)
+    say(f"the newest is entry {log.head[0]}; {len(log.snapshots)} snapshots")
 
 
 PIECES: dict[str, tuple[Callable[[int, Path], None], int]] = {

@@ -32,6 +32,7 @@ ENTRY = struct.Struct(">8s H B B I Q Q 32s 32s I I I I Q Q")
 SEGMENT = struct.Struct(">16s 32s Q B 7s")
 TOMBSTONE = struct.Struct(">16s Q")
 ADD, PARTIAL, REMOVE, CHECKPOINT = 1, 2, 3, 4
+ENTRY_MAX, CHECKPOINT_MAX = 2**26, 2**28
 
 
 def is_anything(_: object) -> bool:
@@ -223,7 +224,7 @@ def read_from_checkpoint(
 
 
 def read_entry(raw: bytes, seq: int, prev: bytes | None, config: Config, root_key: bytes) -> Entry:
-    require(128 + 80 + 96 <= len(raw) <= 2**26, "no entry has this length")
+    require(128 + 80 + 96 <= len(raw) <= CHECKPOINT_MAX, "no entry has this length")
     try:
         Ed25519PublicKey.from_public_bytes(config.public_key).verify(raw[-64:], raw[:-64])
     except InvalidSignature:
@@ -233,6 +234,8 @@ def read_entry(raw: bytes, seq: int, prev: bytes | None, config: Config, root_ke
     require(magic == bytes.fromhex("8953524C0D0A1A0A"), "no log entry")
     require(version == 1 and 1 <= kind <= 4, "unknown version or kind", Unsupported)
     summary = kind == CHECKPOINT
+    most = CHECKPOINT_MAX if summary and seq % 256 == 0 else ENTRY_MAX
+    require(len(raw) <= most, "no entry of this kind has this length")
     require(zero == zeros == more == 0, "a zero field is not zero")
     require(before < seq if summary else before == 0, "a checkpoint before what is none")
     require(not (summary and lost), "names gone in a checkpoint")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
+import random
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,8 +14,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from repository.support import CONFIG, KEYS, ROOT, MemoryStore, a_draft, a_snapshot, cheap
 from strongroom import StrongroomError
+from strongroom._core import TYPE_DATA
+from strongroom.repository import entry as entry_module
+from strongroom.repository import entry_reader
 from strongroom.repository.config import parse_config
-from strongroom.repository.entry import KIND_PARTIAL, KIND_REMOVE, Draft, mac_key
+from strongroom.repository.entry import (
+    KIND_ADD,
+    KIND_CHECKPOINT,
+    KIND_PARTIAL,
+    KIND_REMOVE,
+    SEGMENT,
+    Checkpoint,
+    Draft,
+    SegmentRef,
+    mac_key,
+    make_checkpoint,
+    make_entry,
+)
 from strongroom.repository.log import Log
 from strongroom.repository.private import Private, Retagged
 from strongroom.repository.slots import add_slot, read_slots
@@ -179,6 +196,42 @@ def test_both_refuse_the_same_of_every_kind(seq: int) -> None:
             assert theirs == code(load_whole, store), at
             refused += theirs in (13, 14)
     assert refused > 200
+
+
+@pytest.mark.parametrize(
+    ("seq", "segments", "kind", "expected"),
+    [
+        (256, 20, KIND_CHECKPOINT, 0),
+        (256, 60, KIND_CHECKPOINT, 0),  # longer than other entries may be
+        (256, 200, KIND_CHECKPOINT, 13),
+        (257, 20, KIND_CHECKPOINT, 0),
+        (257, 60, KIND_CHECKPOINT, 13),
+        (256, 20, KIND_ADD, 0),
+        (256, 60, KIND_ADD, 13),
+    ],
+)
+def test_both_hold_entries_to_the_length_of_their_kind(
+    seq: int, segments: int, kind: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = random.Random(1)
+    refs = [SegmentRef(noise.randbytes(16), bytes(32), 4096, TYPE_DATA) for _ in range(segments)]
+    private = Private(1, "host", bytes(16))
+    where = {"seq": seq, "prev": bytes(32), "repo_id": CONFIG.repo_id}
+    if kind == KIND_CHECKPOINT:
+        rows = b"".join(
+            SEGMENT.pack(s.id, s.root, s.length, s.type, bytes(6) + b"\1") for s in refs
+        )
+        summary = Checkpoint((0, bytes(32)), rows, b"")
+        stored = make_checkpoint(summary, replace(private, snapshots=()), KEYS, **where)
+    else:
+        stored = make_entry(Draft(0, tuple(refs), private), KEYS, **where)
+    for module, at in ((entry_module, "LEN_"), (entry_reader, "LEN_"), (reference, "")):
+        monkeypatch.setattr(module, f"ENTRY_{at}MAX", 3000)
+        monkeypatch.setattr(module, f"CHECKPOINT_{at}MAX", 6000)
+    config = reference.read_config(CONFIG.stored)
+    assert code(reference.read_entry, stored, seq, None, config, SECRET) == expected
+    reader = entry_reader.EntryReader(CONFIG.public_key, CONFIG.repo_id, KEYS)
+    assert code(functools.partial(reader.read, seq=seq, prev=None), stored) == expected
 
 
 def load_whole(store: MemoryStore) -> None:

@@ -166,7 +166,8 @@ def test_a_writer_that_dies_after_a_checkpoint_has_committed_nothing(store: Coun
 def test_without_room_for_a_checkpoint_there_is_none(
     store: CountingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strongroom.repository.entry.ENTRY_LEN_MAX", 10_000)
+    longest = len(store.objects[entry_name(512)])
+    monkeypatch.setattr("strongroom.repository.entry.CHECKPOINT_LEN_MAX", longest)
     log = opened(store)
     for n in range(2000, 2168):
         log.append(a_draft(n, base=600))

@@ -23,10 +23,11 @@ def expand(key: bytes, info: bytes, length: int) -> bytes:
     return HKDFExpand(algorithm=SHA256(), length=length, info=info).derive(key)
 
 
-def mac(key: bytes, data: bytes) -> bytes:
-    """HMAC-SHA256."""
+def mac(key: bytes, *pieces: bytes | bytearray | memoryview) -> bytes:
+    """HMAC-SHA256 of pieces one after another."""
     keyed = HMAC(key, SHA256())
-    keyed.update(data)
+    for piece in pieces:
+        keyed.update(piece)
     return keyed.finalize()
 
 

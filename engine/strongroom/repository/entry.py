@@ -20,6 +20,9 @@ from strongroom.repository.private import Private, encode_private
 
 ENTRY_LEN_MAX: Final = 2**26
 """Bytes: some million segments, 64 TiB, in one commit."""
+CHECKPOINT_EVERY: Final = 256
+CHECKPOINT_LEN_MAX: Final = 2**28
+"""Bytes: some 4 million live segments, 256 TiB."""
 KIND_ADD: Final = 1
 KIND_PARTIAL: Final = 2
 KIND_REMOVE: Final = 3
@@ -94,6 +97,11 @@ class LogEntry:
     def segments(self) -> list[SegmentRef]:
         """What it added."""
         return list(segments_of(self.segments_stored))
+
+
+def len_max_at(seq: int) -> int:
+    """The most bytes that an entry of that seq may have."""
+    return ENTRY_LEN_MAX if seq % CHECKPOINT_EVERY else CHECKPOINT_LEN_MAX
 
 
 def segments_of(stored: bytes) -> Iterator[SegmentRef]:
@@ -177,18 +185,21 @@ def _seal(
     plain = encode_private(private)
     sealed_len = SEALED_MIN + len(plain)
     length = HEAD.size + len(lists) + sealed_len + END_LEN
-    if length > ENTRY_LEN_MAX:
+    if length > (CHECKPOINT_LEN_MAX if kind == KIND_CHECKPOINT else ENTRY_LEN_MAX):
         raise LimitError(
             f"log entry {place[0]} would have {length} bytes, which is too long",
             hint="back up in several runs, or name folders instead of many files",
         )
-    public = HEAD.pack(MAGIC, VERSION, kind, 0, sealed_len, *place, *counts) + lists
+    body = bytearray(HEAD.pack(MAGIC, VERSION, kind, 0, sealed_len, *place, *counts))
+    body += lists
     # A cloned machine may repeat its random numbers: what is sealed makes the salt, too.
-    esalt = mac(secrets.token_bytes(32), public + plain)
+    esalt = mac(secrets.token_bytes(32), body, plain)
     commitment, key = sealing_keys(keys, place[0], esalt)
-    body = public + esalt + commitment + AESGCM(key).encrypt(NONCE, plain, public)
+    ciphertext = AESGCM(key).encrypt(NONCE, plain, body)
+    body += esalt + commitment + ciphertext
     body += mac(mac_key(keys), body)
-    return body + Ed25519PrivateKey.from_private_bytes(keys.sign).sign(body)
+    body += Ed25519PrivateKey.from_private_bytes(keys.sign).sign(body)
+    return bytes(body)
 
 
 def sealing_keys(keys: RepositoryKeys, seq: int, esalt: bytes) -> tuple[bytes, bytes]:

@@ -8,14 +8,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from numpy.typing import NDArray
 
 from strongroom._core import TYPE_DATA, TYPE_MANIFEST
 from strongroom.errors import DamagedError, UnsupportedError
 from strongroom.keys.schedule import RepositoryKeys, mac
 from strongroom.repository.entry import (
+    CHECKPOINT_LEN_MAX,
     END_LEN,
     ENTRY_LEN_MAX,
     HEAD,
@@ -32,14 +35,26 @@ from strongroom.repository.entry import (
     VERSION,
     Checkpoint,
     LogEntry,
+    len_max_at,
     mac_key,
     sealing_keys,
-    tombstones_of,
 )
 from strongroom.repository.private import Private, decode_private
 
 ID_LEN: Final = 16
 HASH_LEN: Final = 32
+
+# SEGMENT and TOMBSTONE, seen so that millions are compared at once.
+_ROW: Final = np.dtype(
+    {
+        "names": ["id", "type", "type_and_seq"],
+        "formats": ["(2,)u8", "u1", ">u8"],
+        "offsets": [0, 56, 56],
+        "itemsize": SEGMENT.size,
+    }
+)
+_SEQ_MASK: Final = np.uint64(2**56 - 1)
+_TOMBSTONE_ROW: Final = np.dtype([("id", "(2,)u8"), ("seq", ">u8")])
 
 
 class EntryReader:
@@ -73,10 +88,11 @@ class EntryReader:
         return replace(entry, private=private)
 
     def _check_signature(self, stored: bytes, *, doing: str) -> None:
-        if len(stored) < HEAD.size + SEALED_MIN + END_LEN or len(stored) > ENTRY_LEN_MAX:
+        if not HEAD.size + SEALED_MIN + END_LEN <= len(stored) <= CHECKPOINT_LEN_MAX:
             raise DamagedError(f"{doing}: an entry does not have {len(stored)} bytes")
+        signed = memoryview(stored)[:-SIGNATURE_LEN]
         try:
-            self._public_key.verify(stored[-SIGNATURE_LEN:], stored[:-SIGNATURE_LEN])
+            self._public_key.verify(stored[-SIGNATURE_LEN:], signed)
         except InvalidSignature:
             raise DamagedError(f"{doing}: its signature is wrong") from None
 
@@ -103,6 +119,7 @@ class EntryReader:
             or repo_id != self._repo_id
             or not base < seq
             or sealed_len < SEALED_MIN
+            or len(stored) > (len_max_at(seq) if is_checkpoint else ENTRY_LEN_MAX)
             or sealed_at + sealed_len + END_LEN != len(stored)
         ):
             raise _contradiction(doing)
@@ -123,16 +140,16 @@ class EntryReader:
     def _open(self, stored: bytes, sealed_at: int, seq: int, *, doing: str) -> Private:
         if self._keys is None or self._mac_key is None:
             raise DamagedError(f"{doing}: no key was given")
-        authentic = mac(self._mac_key, stored[:-END_LEN])
+        public, sealed = memoryview(stored)[:sealed_at], stored[sealed_at:-END_LEN]
+        authentic = mac(self._mac_key, public, sealed)
         if not hmac.compare_digest(authentic, stored[-END_LEN:-SIGNATURE_LEN]):
             raise DamagedError(f"{doing}: authentication failed")
-        sealed = stored[sealed_at:-END_LEN]
         esalt, committed = sealed[:32], sealed[32:64]
         commitment, key = sealing_keys(self._keys, seq, esalt)
         if not hmac.compare_digest(commitment, committed):
             raise DamagedError(f"{doing}: authentication failed")
         try:
-            plain = AESGCM(key).decrypt(NONCE, sealed[64:], stored[:sealed_at])
+            plain = AESGCM(key).decrypt(NONCE, sealed[64:], public)
         except InvalidTag:
             raise DamagedError(f"{doing}: authentication failed") from None
         return decode_private(plain, doing=doing)
@@ -163,20 +180,28 @@ def _check_segments(rows: bytes, *, doing: str) -> None:
 
 
 def _check_checkpoint(checkpoint: Checkpoint, seq: int, *, doing: str) -> None:
-    names = []
-    for name, _, _, kind, origin in SEGMENT.iter_unpack(checkpoint.segments):
-        if kind not in (TYPE_DATA, TYPE_MANIFEST):
-            raise UnsupportedError(f"{doing}: it lists a segment of type {kind}")
-        names.append((name, int.from_bytes(origin, "big")))
-    names.extend(tombstones_of(checkpoint.tombstones))
+    """Of millions of segments: in arrays."""
+    rows = np.frombuffer(checkpoint.segments, _ROW)
+    unknown = rows["type"][(rows["type"] != TYPE_DATA) & (rows["type"] != TYPE_MANIFEST)]
+    if len(unknown):
+        raise UnsupportedError(f"{doing}: it lists a segment of type {unknown[0]}")
+    tombstones = np.frombuffer(checkpoint.tombstones, _TOMBSTONE_ROW)
+    origins = np.concatenate((rows["type_and_seq"] & _SEQ_MASK, tombstones["seq"]))
     before, digest = checkpoint.previous
     if (
-        len(dict(names)) != len(names)
-        or not all(0 < origin < seq for _, origin in names)
+        _has_double(np.concatenate((rows["id"], tombstones["id"])))
+        or ((origins < 1) | (origins >= seq)).any()
         or not before < seq
         or (before == 0) != (not any(digest))
     ):
         raise _contradiction(doing)
+
+
+def _has_double(ids: NDArray[np.uint64]) -> bool:
+    """ids: two halves each."""
+    order = np.lexsort((ids[:, 1], ids[:, 0]))
+    ids = ids[order]
+    return bool((ids[1:] == ids[:-1]).all(axis=1).any())
 
 
 def _check_private(private: Private, entry: LogEntry, *, doing: str) -> None:
@@ -192,10 +217,12 @@ def _check_private(private: Private, entry: LogEntry, *, doing: str) -> None:
         if private.snapshot.partial is not allowed:
             raise _contradiction(doing)
         snapshots.append(private.snapshot)
-    rows = entry.segments_stored if checkpoint is None else checkpoint.segments
-    manifests = {row[:2] for row in SEGMENT.iter_unpack(rows) if row[3] == TYPE_MANIFEST}
+    stored = entry.segments_stored if checkpoint is None else checkpoint.segments
+    rows = np.frombuffer(stored, f"V{SEGMENT.size}")
+    manifests = rows[np.frombuffer(stored, _ROW)["type"] == TYPE_MANIFEST].tobytes()
+    named = {row[:2] for row in SEGMENT.iter_unpack(manifests)}
     listed = [(snapshot.id, snapshot.root) for snapshot in snapshots]
-    if not manifests.issuperset(listed):
+    if not named.issuperset(listed):
         raise DamagedError(f"{doing}: its snapshot has no manifest among its segments")
     if len(set(listed)) != len(listed):
         raise _contradiction(doing)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from strongroom.errors import (
     ConflictError,
@@ -17,10 +17,11 @@ from strongroom.errors import (
 from strongroom.keys.schedule import RepositoryKeys
 from strongroom.repository.config import Config
 from strongroom.repository.entry import (
-    ENTRY_LEN_MAX,
+    CHECKPOINT_EVERY,
     Draft,
     LogEntry,
     SegmentRef,
+    len_max_at,
     make_checkpoint,
     make_entry,
 )
@@ -30,8 +31,6 @@ from strongroom.repository.private import NO_SESSION, Private
 from strongroom.repository.snapshots import Snapshot
 from strongroom.repository.state import RepositoryState
 from strongroom.stores import Store, UnsyncedError
-
-CHECKPOINT_EVERY: Final = 256
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the entries read so far, and how many there are."""
@@ -219,7 +218,7 @@ class Log:
         except StrongroomError as error:
             # Whether it was there before or the answer was lost: what is there now decides.
             try:
-                there = self._store.get(name, limit=ENTRY_LEN_MAX)
+                there = self._store.get(name, limit=len_max_at(seq))
             except ObjectMissingError:
                 if isinstance(error, ObjectExistsError):
                     raise ConflictError(
@@ -234,7 +233,7 @@ class Log:
 
     def _get(self, seq: int, last: int) -> bytes:
         try:
-            return self._store.get(entry_name(seq), limit=ENTRY_LEN_MAX)
+            return self._store.get(entry_name(seq), limit=len_max_at(seq))
         except ObjectMissingError:
             raise ObjectMissingError(f"reading the log: entry {seq} of {last} is missing") from None
 
