@@ -34,4 +34,21 @@ SRM_MUST_USE srm_status aead_seal(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], 
 SRM_MUST_USE srm_status aead_open(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
     size_t aad_len, const uint8_t *in, size_t in_len, uint8_t *out, uint8_t digest[SRM_DIGEST_LEN]);
 
+/* Where plaintext goes that is used in two places: its first head_len bytes, and the rest. */
+typedef struct aead_place {
+    uint8_t *head;
+    size_t head_len;
+    uint8_t *body;
+} aead_place;
+
+/* The same, to two places, neither of which overlaps in. SRM_EINVAL too: head_len is too long. */
+SRM_MUST_USE srm_status aead_open_apart(aead *a, const uint8_t nonce[AEAD_NONCE_LEN],
+    const uint8_t *aad, size_t aad_len, const uint8_t *in, size_t in_len, const aead_place *out,
+    uint8_t digest[SRM_DIGEST_LEN]);
+
+/* The first len bytes of a plaintext, which nothing vouches for: good for deciding where it is to
+ * go, if whatever was decided is thrown away unless the whole then opens. */
+SRM_MUST_USE srm_status aead_peek(
+    aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *in, size_t len, uint8_t *out);
+
 #endif

@@ -122,7 +122,8 @@ typedef struct srm_source {
 
 /* Bytes go to a file descriptor, from its position on, or (fd = -1) memory. More than mem_cap
  * bytes: SRM_ELIMIT. A regular file is written at offsets, in no particular order, and left at
- * the end; what a failed job wrote holds gaps. */
+ * the end; what a failed job wrote holds gaps. Memory holds nothing to rely on until the job has
+ * ended well: opening decrypts whole chunks in place, and wipes those whose tag does not fit. */
 typedef struct srm_sink {
     int fd;
     uint8_t *mem;
@@ -166,8 +167,8 @@ SRM_MUST_USE srm_status srm_seal_start(
     const srm_seal_options *options, srm_source source, srm_sink sink, srm_job **out);
 
 /* Open a stream or a manifest: header is its first 4096 bytes, source what follows them.
- * Plaintext reaches the sink frame by frame, each after its tag verified: only SRM_OK means it is
- * complete. Which of the two it is srm_header_parse tells. SRM_EUNSUPPORTED: it is neither.
+ * Plaintext reaches a descriptor frame by frame, each after its tag verified: only SRM_OK means it
+ * is complete. Which of the two it is srm_header_parse tells. SRM_EUNSUPPORTED: it is neither.
  * SRM_EAUTH at SRM_AT_HEADER: session_key is not this segment's, or the header was altered. */
 SRM_MUST_USE srm_status srm_open_start(const uint8_t header[4096], const uint8_t session_key[32],
     srm_source source, srm_sink sink, uint32_t threads, srm_job **out);

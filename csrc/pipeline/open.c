@@ -27,6 +27,7 @@ typedef struct frame_slot {
     bool begun;      /* its pieces are being taken out */
     unsigned in_use; /* pieces of it in hand */
     uint8_t *buffer; /* SRM_FRAME_LEN bytes: as stored, then plaintext */
+    uint8_t *chunk; /* a whole raw chunk, opened where it belongs; its head is in buffer. Or NULL */
     size_t stored_len;
     uint8_t digest[SRM_DIGEST_LEN];
 } frame_slot;
@@ -130,9 +131,38 @@ static srm_status begin_frame(open_work *w, frame_slot *slot) {
         return slot->status;
     slot->begun = true;
     srm_status status = root_add(&w->root, slot->digest, slot->stored_len, slot->last);
-    if (status == SRM_OK)
-        status = parser_frame(w->parser, slot->buffer, slot->stored_len - SRM_TAG_LEN, slot->last);
-    return status;
+    if (status != SRM_OK)
+        return status;
+    if (slot->chunk != NULL)
+        return parser_whole_chunk(w->parser, slot->buffer, slot->chunk);
+    return parser_frame(w->parser, slot->buffer, slot->stored_len - SRM_TAG_LEN, slot->last);
+}
+
+/* Where in the memory that is written the chunk of a frame belongs, if the frame is one whole raw
+ * chunk and its head, as far as can be seen before it is opened. Else NULL. */
+static uint8_t *belongs(
+    open_work *w, worker *me, uint64_t index, const frame_slot *slot, const uint8_t *stored) {
+    uint8_t head[RECORD_HEAD_LEN];
+    uint64_t chunk = 0;
+    if (w->sink.given.fd >= 0 || slot->last || stored == slot->buffer ||
+        frame_peek(&me->keys, index, false, stored, slot->stored_len, head, sizeof head) !=
+            SRM_OK ||
+        !parser_is_whole_chunk(w->parser, head, &chunk) ||
+        chunk >= w->sink.given.mem_cap / SRM_CHUNK_LEN)
+        return NULL;
+    return w->sink.given.mem + chunk * SRM_CHUNK_LEN;
+}
+
+/* Decrypt a frame that was read: into its buffer, or, where memory is written and it is a whole
+ * chunk, to where that belongs, which saves a copy. */
+static srm_status decrypt(
+    open_work *w, worker *me, uint64_t index, frame_slot *slot, const uint8_t *stored) {
+    slot->chunk = belongs(w, me, index, slot, stored);
+    aead_place to = {.body = slot->buffer};
+    if (slot->chunk != NULL)
+        to = (aead_place){.head = slot->buffer, .head_len = RECORD_HEAD_LEN, .body = slot->chunk};
+    return frame_open_apart(
+        &me->keys, index, slot->last, stored, slot->stored_len, &to, slot->digest);
 }
 
 /* --- each of these has the lock when it is called and when it returns, not in between --- */
@@ -230,8 +260,7 @@ static void open_next(open_work *w, worker *me) {
     slot->status = cut_off ? status : SRM_OK;
     if (status == SRM_OK) {
         slot->place = SRM_AT_FRAME;
-        slot->status = frame_open(
-            &me->keys, index, slot->last, stored, slot->stored_len, slot->buffer, slot->digest);
+        slot->status = decrypt(w, me, index, slot, stored);
     }
     crew_enter(&w->crew);
     slot->state = SLOT_OPENED;

@@ -49,10 +49,24 @@ srm_status frame_seal(const segment_keys *keys, uint64_t index, bool last, const
     return aead_seal(keys->frames, b.nonce, b.aad, sizeof b.aad, pieces, piece_count, out, digest);
 }
 
-srm_status frame_open(const segment_keys *keys, uint64_t index, bool last, const uint8_t *in,
-    size_t in_len, uint8_t *out, uint8_t digest[SRM_DIGEST_LEN]) {
+srm_status frame_peek(const segment_keys *keys, uint64_t index, bool last, const uint8_t *in,
+    size_t in_len, uint8_t *out, size_t out_len) {
+    if (!is_frame_len(in_len, last) || index >= FRAME_COUNT_MAX || out_len > in_len - SRM_TAG_LEN)
+        return SRM_EDAMAGED;
+    binding b = bind(keys, index, last, in_len);
+    return aead_peek(keys->frames, b.nonce, in, out_len, out);
+}
+
+srm_status frame_open_apart(const segment_keys *keys, uint64_t index, bool last, const uint8_t *in,
+    size_t in_len, const aead_place *out, uint8_t digest[SRM_DIGEST_LEN]) {
     if (!is_frame_len(in_len, last) || index >= FRAME_COUNT_MAX)
         return SRM_EDAMAGED;
     binding b = bind(keys, index, last, in_len);
-    return aead_open(keys->frames, b.nonce, b.aad, sizeof b.aad, in, in_len, out, digest);
+    return aead_open_apart(keys->frames, b.nonce, b.aad, sizeof b.aad, in, in_len, out, digest);
+}
+
+srm_status frame_open(const segment_keys *keys, uint64_t index, bool last, const uint8_t *in,
+    size_t in_len, uint8_t *out, uint8_t digest[SRM_DIGEST_LEN]) {
+    aead_place whole = {.body = out};
+    return frame_open_apart(keys, index, last, in, in_len, &whole, digest);
 }

@@ -18,4 +18,12 @@ SRM_MUST_USE srm_status frame_seal(const segment_keys *keys, uint64_t index, boo
 SRM_MUST_USE srm_status frame_open(const segment_keys *keys, uint64_t index, bool last,
     const uint8_t *in, size_t in_len, uint8_t *out, uint8_t digest[SRM_DIGEST_LEN]);
 
+/* The same, to two places. */
+SRM_MUST_USE srm_status frame_open_apart(const segment_keys *keys, uint64_t index, bool last,
+    const uint8_t *in, size_t in_len, const aead_place *out, uint8_t digest[SRM_DIGEST_LEN]);
+
+/* The first out_len bytes of a frame's plaintext, unverified: see aead_peek. SRM_EDAMAGED. */
+SRM_MUST_USE srm_status frame_peek(const segment_keys *keys, uint64_t index, bool last,
+    const uint8_t *in, size_t in_len, uint8_t *out, size_t out_len);
+
 #endif

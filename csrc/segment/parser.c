@@ -25,6 +25,7 @@ struct parser {
     uint64_t frame_count; /* seen so far */
     bool last;            /* the frame in hand is the last */
     const uint8_t *plain; /* the frame in hand */
+    const uint8_t *chunk; /* its whole raw chunk, if that lies elsewhere than after its head */
     size_t plain_len;
     size_t plain_pos;
     /* The record in hand: */
@@ -109,10 +110,29 @@ srm_status parser_frame(parser *p, const uint8_t *plain, size_t len, bool last) 
         return fail(p, SRM_AT_FOOTER, SRM_EDAMAGED);
     p->frame_count++;
     p->plain = plain;
+    p->chunk = NULL;
     p->plain_len = len;
     p->plain_pos = 0;
     p->last = last;
     return SRM_OK;
+}
+
+bool parser_is_whole_chunk(const parser *p, const uint8_t head[RECORD_HEAD_LEN], uint64_t *index) {
+    record_head h;
+    if (record_head_load(head, &h) != SRM_OK || h.type != RECORD_DATA || h.codec != CODEC_RAW ||
+        h.raw_len != SRM_CHUNK_LEN || !equal_secret(h.id, p->record_tag, RECORD_TAG_LEN))
+        return false;
+    *index = load_be64(h.id + RECORD_TAG_LEN);
+    return true;
+}
+
+srm_status parser_whole_chunk(
+    parser *p, const uint8_t head[RECORD_HEAD_LEN], const uint8_t *chunk) {
+    srm_status status = parser_frame(p, head, FRAME_PLAIN_LEN, false);
+    if (status == SRM_OK && p->state != AT_HEAD)
+        return fail(p, SRM_AT_RECORD, SRM_EDAMAGED);
+    p->chunk = chunk;
+    return status;
 }
 
 static uint64_t position(const parser *p) {
@@ -167,7 +187,7 @@ static srm_status read_head(parser *p) {
 /* Raw data leaves as it comes: its frame's tag has verified. */
 static void take_raw(parser *p, parsed_piece *piece) {
     size_t done = p->head.raw_len - p->record_left;
-    piece->data = p->plain + p->plain_pos;
+    piece->data = p->chunk != NULL ? p->chunk : p->plain + p->plain_pos;
     piece->len = min_size(p->record_left, available(p));
     piece->raw_len = piece->len;
     piece->raw_off = p->raw_total - p->head.raw_len + done;

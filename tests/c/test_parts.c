@@ -306,6 +306,71 @@ static void a_frame_opens_only_as_what_it_was_sealed(void) {
     free(opened);
 }
 
+static void a_frame_opened_to_two_places_is_the_same(void) {
+    static const size_t heads[] = {0, 48, 200000, FRAME_PLAIN_LEN};
+    uint8_t *stored = must_alloc(SRM_FRAME_LEN);
+    uint8_t *head = must_alloc(FRAME_PLAIN_LEN);
+    uint8_t *body = must_alloc(FRAME_PLAIN_LEN);
+    uint8_t digest[SRM_DIGEST_LEN];
+    uint8_t wanted[SRM_DIGEST_LEN];
+    const aead_piece piece = {raw, FRAME_PLAIN_LEN};
+    seal_one(3000, false, &piece, 1, SRM_FRAME_LEN, stored);
+    blake3_digest(stored, SRM_FRAME_LEN, wanted);
+    for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++) {
+        const aead_place to = {head, heads[i], body};
+        const size_t rest = FRAME_PLAIN_LEN - heads[i];
+        CHECK_STATUS(
+            SRM_OK, frame_open_apart(&keys, 3000, false, stored, SRM_FRAME_LEN, &to, digest));
+        CHECK(memcmp(head, raw, heads[i]) == 0 && memcmp(body, raw + heads[i], rest) == 0);
+        CHECK(memcmp(digest, wanted, sizeof digest) == 0);
+        stored[500000] ^= 1;
+        CHECK_STATUS(
+            SRM_EAUTH, frame_open_apart(&keys, 3000, false, stored, SRM_FRAME_LEN, &to, digest));
+        CHECK(zero_run(head, heads[i]) == heads[i] && zero_run(body, rest) == rest);
+        stored[500000] ^= 1;
+    }
+    CHECK_STATUS(SRM_OK, frame_peek(&keys, 3000, false, stored, SRM_FRAME_LEN, head, 48));
+    CHECK(memcmp(head, raw, 48) == 0);
+    CHECK_STATUS(SRM_EDAMAGED,
+        frame_peek(&keys, 3000, false, stored, SRM_FRAME_LEN, head, FRAME_PLAIN_LEN + 1));
+    free(stored);
+    free(head);
+    free(body);
+}
+
+static void a_whole_chunk_stands_only_where_a_record_begins(void) {
+    parsed_piece piece;
+    uint64_t index = 9;
+    (void)pack(3 * CHUNK + 9);
+    parser *p = new_parser();
+    size_t raw_len = 0;
+    for (uint64_t i = 0; i < 2; i++) {
+        CHECK(parser_is_whole_chunk(p, plain[i], &index) && index == i);
+        CHECK_STATUS(SRM_OK, parser_whole_chunk(p, plain[i], raw + i * CHUNK));
+        drain(p, &raw_len);
+    }
+    CHECK(raw_len == 2 * CHUNK);
+    CHECK_STATUS(SRM_OK, parser_whole_chunk(p, plain[0], raw)); /* not the next one */
+    CHECK_STATUS(SRM_EDAMAGED, parser_next(p, &piece));
+    check_failed_for_good(p, SRM_AT_RECORD);
+
+    p = new_parser();
+    plain[0][0] ^= 8;
+    CHECK(!parser_is_whole_chunk(p, plain[0], &index));
+    plain[0][0] ^= 8;
+    plain[0][16] ^= 1; /* another segment's */
+    CHECK(!parser_is_whole_chunk(p, plain[0], &index));
+    plain[0][16] ^= 1;
+    /* A frame that ends within a record: the next one cannot begin with a head. */
+    parser_feed(p, spare);
+    store_be32(plain[0] + 4, CHUNK - 1);
+    plain[0][1] = CODEC_ZSTD;
+    CHECK_STATUS(SRM_OK, parser_frame(p, plain[0], RECORD_HEAD_LEN + 100, false));
+    CHECK_STATUS(SRM_OK, parser_next(p, &piece));
+    CHECK_STATUS(SRM_EDAMAGED, parser_whole_chunk(p, plain[1], raw));
+    check_failed_for_good(p, SRM_AT_RECORD);
+}
+
 static void frames_of_impossible_length_are_refused(void) {
     static const size_t wrong[] = {0, 15, 16, 4095, 4097, SRM_FRAME_LEN - 1, SRM_FRAME_LEN + 4096};
     uint8_t digest[SRM_DIGEST_LEN];
@@ -342,6 +407,8 @@ int main(void) {
         FACT(a_parser_used_out_of_order_refuses),
         FACT(frames_in_the_wrong_order_fail_for_good),
         FACT(a_frame_opens_only_as_what_it_was_sealed),
+        FACT(a_frame_opened_to_two_places_is_the_same),
+        FACT(a_whole_chunk_stands_only_where_a_record_begins),
         FACT(frames_of_impossible_length_are_refused),
     };
     uint8_t header[SRM_HEADER_LEN];

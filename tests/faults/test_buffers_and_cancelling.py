@@ -13,6 +13,7 @@ import pytest
 
 from strongroom import (
     CancelledError,
+    DamagedError,
     LimitError,
     RootKey,
     open_bytes,
@@ -58,6 +59,18 @@ def test_a_target_that_is_too_small_is_a_limit(key: RootKey, noise: bytes, prose
     for data in (noise, prose):
         with pytest.raises(LimitError):
             open_into(seal_bytes(data, key=key), bytearray(len(data) - 1), key=key)
+
+
+def test_a_chunk_that_does_not_verify_is_not_left_in_the_target(key: RootKey, noise: bytes) -> None:
+    data = noise[: 3 * 2**20]
+    sealed = bytearray(seal_bytes(data, key=key))
+    sealed[4096 + 2**20 + 500_000] ^= 1
+    target = bytearray(b"\xbb" * len(data))
+    with pytest.raises(DamagedError, match="frame 1"):
+        open_into(sealed, target, key=key)
+    chunk = 2**20 - 64
+    assert data[chunk : chunk + 100] not in target
+    assert not any(target[chunk : 2 * chunk])
 
 
 def test_a_target_that_cannot_be_written_is_refused(key: RootKey) -> None:
