@@ -54,14 +54,14 @@ def test_init_makes_a_key_and_a_password_slot(
 
 
 def test_init_shows_the_digits_once_on_stderr(program: Program, store: LocalStore) -> None:
-    run = program(*INIT, "-q", "--password-file", "pw")
+    run = program.cheaply()(*INIT, "-q", "--password-file", "pw")
     (shown,) = DIGITS.findall(run.err)
     assert opens(store, RootKey.from_digits(shown))
     assert run.out == b""
 
 
 def test_init_json_has_no_digits(program: Program, folder: Path, store: LocalStore) -> None:
-    run = program(*INIT, "--json", "--password-file", "pw", "--digits-out", "new.key")
+    run = program.cheaply()(*INIT, "--json", "--password-file", "pw", "--digits-out", "new.key")
     (line,) = run.lines
     assert line == {
         "repository": str(folder / "repo"),
@@ -90,7 +90,7 @@ def test_init_writes_a_recovery_sheet(program: Program, folder: Path, store: Loc
 
 
 def test_init_shows_a_qr_code_on_request(program: Program, folder: Path) -> None:
-    run = program(*INIT, "--password-file", "pw", "--qr")
+    run = program.cheaply()(*INIT, "--password-file", "pw", "--qr")
     assert "█" in run.err
     assert len(DIGITS.findall(run.err)) == 1
     assert run.out == b""
@@ -159,7 +159,7 @@ def test_a_weak_password_is_refused(
 
 def test_a_weak_password_can_be_forced(program: Program, folder: Path, store: LocalStore) -> None:
     (folder / "pw").write_text("short\n")
-    program(*INIT, "--force", "--password-file", "pw")
+    program.cheaply()(*INIT, "--force", "--password-file", "pw")
     assert unlock(store, Password("short"), doing="testing").slot_id is not None
 
 
@@ -229,7 +229,7 @@ def test_ctrl_c_while_asked_for_the_digits_makes_nothing(program: Program, folde
 def test_the_digits_are_not_asked_for_when_told_so(
     program: Program, store: LocalStore, option: tuple[str, ...]
 ) -> None:
-    run = program.on_terminal(*INIT, *option, replies=ASKED)
+    run = program.cheaply().on_terminal(*INIT, *option, replies=ASKED)
     assert run.code == 0, run
     assert "Type the digits" not in run.err
     assert len(slots_of(store)) == 1

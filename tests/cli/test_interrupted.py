@@ -16,8 +16,7 @@ def fill(library: Library) -> None:
     (library.source / "a").mkdir()
     for number in range(256):
         (library.source / "a" / f"{number:03}").write_text(str(number))
-    words = random.Random(5).choices(["sea", "sky", "salt", "storm", "strong", "room"], k=9_000_000)
-    (library.source / "b.txt").write_text(" ".join(words))
+    (library.source / "b.txt").write_text(random.Random(5).randbytes(8 * 2**20).hex())
 
 
 def begun(library: Library) -> subprocess.Popen[bytes]:

@@ -21,6 +21,12 @@ REPO = ("-r", "repo")
 
 
 @pytest.fixture
+def program(program: Program) -> Program:
+    """What a new password costs by default is the business of test_init.py."""
+    return program.cheaply()
+
+
+@pytest.fixture
 def store(tmp_path: Path, key: RootKey) -> LocalStore:
     """A repository for my.key, with one password."""
     (tmp_path / "pw").write_text(PASSWORD + "\n")

@@ -87,13 +87,21 @@ def test_memory_goes_through_any_number_of_threads(
     assert open_bytes(sealed, key=key, threads=threads) == data
 
 
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, RootKey]:
+    """300 MiB that do not compress, the same sealed, and with what key."""
+    folder, key = tmp_path_factory.mktemp("large"), RootKey.generate()
+    with (folder / "plain").open("wb") as file:
+        file.writelines(os.urandom(2**20) for _ in range(300))
+    seal_file(folder / "plain", folder / "sealed", key=key)
+    return folder / "plain", folder / "sealed", key
+
+
 @pytest.mark.parametrize("verb", ["seal", "open", "scrub", "prove"])
-def test_a_call_is_stopped_by_an_event(verb: str, tmp_path: Path, key: RootKey) -> None:
-    plain, sealed, target = tmp_path / "plain", tmp_path / "sealed", tmp_path / "target"
-    with plain.open("wb") as file:
-        for _ in range(300):
-            file.write(os.urandom(2**20))
-    seal_file(plain, sealed, key=key)
+def test_a_call_is_stopped_by_an_event(
+    verb: str, tmp_path: Path, large: tuple[Path, Path, RootKey]
+) -> None:
+    (plain, sealed, key), target = large, tmp_path / "target"
     stop = threading.Event()
     calls = {
         "seal": lambda: seal_file(plain, target, key=key, cancel=stop, threads=1, level=19),
