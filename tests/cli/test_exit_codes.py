@@ -123,9 +123,39 @@ def test_help_lists_verbs_and_exit_codes(program: Program) -> None:
     assert program("--version").out.startswith(b"strongroom 0.")
 
 
-def test_a_verb_completes(program: Program) -> None:
-    run = program.with_env(_STRONGROOM_COMPLETE="bash_source")("")
-    assert b"strongroom" in run.out
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("re", {"repair", "restore", "rebuild-index"}),
+        ("key ch", {"change-password", "check"}),
+        ("restore --over", {"--overwrite"}),
+        ("restore --overwrite ", {"never", "if-newer", "always"}),
+        ("restore --target a/b", {"a/b"}),
+        ("backup -r a", {"a"}),
+        ("backup -r a --exclude x Pic", {"Pic"}),
+        ("scrub -r ../v", {"../v"}),
+        ("info -r v", {"v"}),
+        ("repair --from-source P", {"P"}),
+    ],
+)
+def test_verbs_options_and_files_complete(program: Program, typed: str, offered: set[str]) -> None:
+    program = program.with_env(
+        _STRONGROOM_COMPLETE="bash_complete",
+        COMP_WORDS=f"strongroom {typed}",
+        COMP_CWORD=str(len(typed.split(" "))),
+    )
+    lines = [line.split(",") for line in program().out.decode().splitlines()]
+    assert {value for _, value in lines} == offered
+    last = typed.rsplit(" ", maxsplit=1)[-1]
+    assert {kind for kind, _ in lines} == {"file" if last in offered else "plain"}
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_be_told_to_complete(program: Program, shell: str) -> None:
+    script = program.with_env(_STRONGROOM_COMPLETE=f"{shell}_source")().out
+    assert b"strongroom" in script
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=script, check=True)
 
 
 # --- Interruptions ---

@@ -19,6 +19,7 @@ from strongroom.cli.opening import counted, open_repository, size_words, snapsho
 from strongroom.cli.options import (
     FILE,
     PIPE,
+    names_files,
     with_console,
     with_freshness,
     with_repository,
@@ -40,7 +41,7 @@ STDIN = 0
 
 
 _CHOICES: Final = (
-    click.argument("paths", nargs=-1, metavar="[PATH...]"),
+    click.argument("paths", nargs=-1, metavar="[PATH...]", shell_complete=names_files),
     click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out what matches."),
     click.option("--exclude-from", multiple=True, type=FILE, help="File of such patterns, or -."),
     click.option(

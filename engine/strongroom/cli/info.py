@@ -12,7 +12,13 @@ from strongroom import __version__
 from strongroom._core import build_info
 from strongroom.cli.console import Console, printable, put
 from strongroom.cli.opening import freshness_fields
-from strongroom.cli.options import FILE, accepts_rollback, with_console, with_freshness
+from strongroom.cli.options import (
+    FILE,
+    accepts_rollback,
+    names_files,
+    with_console,
+    with_freshness,
+)
 from strongroom.keys.envelope import NAMES
 from strongroom.ops.describe import RepositoryInfo, describe_repository
 from strongroom.ops.inspect import SealedInfo, inspect_file
@@ -23,7 +29,13 @@ _WISHED = {"x86_64": ("vaes", "vpclmulqdq", "avx512f", "avx2", "aes")}
 
 @click.command("info")
 @click.argument("file", required=False, type=FILE)
-@click.option("-r", "--repo", metavar="URL", help="Describe a repository; no key is needed.")
+@click.option(
+    "-r",
+    "--repo",
+    metavar="URL",
+    shell_complete=names_files,
+    help="Describe a repository; no key is needed.",
+)
 @with_freshness
 @with_console
 def command(*, file: Path | None, repo: str | None, console: Console) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import click
+from click.shell_completion import CompletionItem
 
 from strongroom._core import THREADS_MAX
 from strongroom.cli.console import Console
@@ -20,6 +21,13 @@ Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 PIPE = Path("-")
 """Standard input or output; a file of that name comes as an absolute path."""
+
+
+def names_files(
+    _ctx: click.Context, _param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Let the shell complete it as the name of a file or folder."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 class _Location(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -36,6 +44,11 @@ class _Location(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail("an empty path names nothing")
         path = Path(value)
         return path.absolute() if path == PIPE and value != "-" else path
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return names_files(ctx, param, incomplete)
 
 
 FILE = _Location()
@@ -187,6 +200,7 @@ def with_repository(function: Callable[..., Any]) -> Callable[..., Any]:
         "-r",
         "--repo",
         metavar="URL",
+        shell_complete=names_files,
         help="Path or file:// URL of the repository; STRONGROOM_REPOSITORY if not given.",
     )
     @functools.wraps(function)

@@ -8,7 +8,13 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.opening import open_repository, shown, size_words
-from strongroom.cli.options import with_console, with_repository, with_secret, with_threads
+from strongroom.cli.options import (
+    names_files,
+    with_console,
+    with_repository,
+    with_secret,
+    with_threads,
+)
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
 from strongroom.cli.secrets import SecretOptions
@@ -21,6 +27,7 @@ from strongroom.stores.local import LocalStore
     "--from-source",
     "sources",
     metavar="PATH",
+    shell_complete=names_files,
     multiple=True,
     required=True,
     type=click.Path(),

@@ -10,7 +10,15 @@ import click
 from strongroom._core import Progress
 from strongroom.cli.batch import run_batch
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, PIPE, ROOT, with_console, with_freshness, with_threads
+from strongroom.cli.options import (
+    FILE,
+    PIPE,
+    ROOT,
+    names_files,
+    with_console,
+    with_freshness,
+    with_threads,
+)
 from strongroom.cli.plan import SUFFIX, Found, find, is_many, size_of
 from strongroom.cli.progress import Meter
 from strongroom.cli.scrub_repository import report_repository
@@ -20,7 +28,13 @@ from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
 
 @click.command("scrub")
 @click.argument("files", nargs=-1, type=FILE, metavar="[FILE...]")
-@click.option("-r", "--repo", metavar="URL", help="Scrub a repository instead of FILEs.")
+@click.option(
+    "-r",
+    "--repo",
+    metavar="URL",
+    shell_complete=names_files,
+    help="Scrub a repository instead of FILEs.",
+)
 @click.option(
     "--root", type=ROOT, metavar="HEX", help="The segment root kept from sealing (one FILE only)."
 )
