@@ -449,3 +449,15 @@ def test_a_first_registration_that_stops_anywhere_can_be_made_again(
     owner.register()
     assert owner.recover() == ROOT
     assert len(list(owner.store.list("keys/"))) == 1
+
+
+def test_an_owner_goes_on_with_another_account_at_the_same_vault(
+    owner: Owner, between: Between
+) -> None:
+    """As after the rows of the first one were damaged."""
+    owner.register()
+    owner.account = replace(owner.account, token=between.service.token("another"))
+    owner.register(NEW)
+    read_pins(ops_config(owner).repo_id).path.unlink()
+    assert owner.recover(NEW) == ROOT
+    assert len(list(owner.store.list("keys/"))) == 1

@@ -26,7 +26,7 @@ from strongroom.vault.server.rows import Record, State, User
 from strongroom.vault.server.sqlite import SqliteStore
 from strongroom.vault.server.store import StoreFailedError
 from strongroom.vault.server.witness import FileWitness
-from strongroom.vault.wire import Code
+from strongroom.vault.wire import NO_ID, Code
 from vault.conftest import PASSWORD
 from vault.parties import House, Person, Times
 from vault.test_guessing import refused
@@ -481,3 +481,45 @@ def test_what_goes_wrong_has_a_name(tmp_path: Path) -> None:
     with pytest.raises(StoreFailedError):
         SqliteStore(tmp_path / "text")
     assert issubclass(DamagedError, StrongroomError)
+
+
+@pytest.mark.parametrize("burnt", [False, True])
+def test_the_owner_of_a_damaged_record_registers_anew(
+    house: House, anna: Person, burnt: bool
+) -> None:
+    """Also where it was to be destroyed."""
+    record_id = anna.offer().record_id
+    for _ in range(10 if burnt else 1):
+        anna.guess("wrong")
+    damage(house, f"record/{record_id.hex()}")
+    with pytest.raises(DamagedError):
+        anna.offer()
+    house.times.pass_by(601)
+    if burnt:
+        assert sweep(house.core) == []
+        refused(Code.NO_RECORD, anna.offer)
+    refused(Code.PROOF, lambda: Person(house.core).register("mine"))
+    anna.registered("new")
+    assert anna.guess("new").is_right()
+
+
+def test_the_owner_of_a_damaged_record_has_it_destroyed(house: House, anna: Person) -> None:
+    record_id = anna.offer().record_id
+    damage(house, f"record/{record_id.hex()}")
+    refused(Code.PROOF, lambda: Person(house.core).order(owner.destroy, record_id))
+    anna.order(owner.destroy, record_id)
+    refused(Code.NO_RECORD, anna.offer)
+    assert f"record/{record_id.hex()}" not in rows(house)
+    assert anna.log()[-1].event == messages.Event.DESTROYED
+
+
+def test_a_damaged_kept_row_stops_nobody(house: House, anna: Person) -> None:
+    old = anna.offer().record_id
+    thief = Person(house.core)
+    made = thief.register("mine", delayed=True)
+    house.times.pass_by(7 * 24 * 3600)
+    made.confirm()
+    damage(house, f"record/{old.hex()}")
+    assert thief.offer().record_id == made.opened.record_id
+    assert house.user(anna.ref).kept == NO_ID
+    thief.registered("mine too")

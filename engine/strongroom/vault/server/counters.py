@@ -26,9 +26,9 @@ def settle(ledger: Ledger, user: User, policy: Policy) -> User:
     settled = user
     if not user.attempt_over and _attempt_ended(ledger, user, policy):
         settled = over(ledger, settled, policy)
-    if user.kept != NO_ID and ledger.now > user.kept_until:
+    if user.kept != NO_ID and (ledger.now > user.kept_until or _damaged(ledger, user, user.kept)):
         ledger.drop_record(user.kept)
-        settled = replace(settled, kept=NO_ID, kept_until=0)
+        settled = _without_kept(settled)
     if user.pending != NO_ID and _expired(ledger, user, policy):
         ledger.drop_record(user.pending)
         settled = replace(settled, pending=NO_ID)
@@ -44,11 +44,22 @@ def over(ledger: Ledger, user: User, policy: Policy) -> User:
 def destroy(ledger: Ledger, user: User) -> User:
     """Shred all that could still be guessed at. Not yet saved: whoever does calls store.scrub."""
     for record_id in {user.active, user.kept} - {NO_ID}:
-        record = ledger.record(user, record_id)
-        if record.state != State.DESTROYED:
-            ledger.save_record(replace(record, **shredded(record)))  # type: ignore[arg-type]
-            user = ledger.log(user, Event.DESTROYED, record_id)
+        user = shred(ledger, user, record_id)
     return user
+
+
+def shred(ledger: Ledger, user: User, record_id: bytes) -> User:
+    """Leave nothing of a record to be guessed at; where its row is damaged, nothing at all, so that
+    the owner can register anew. Not yet saved."""
+    if _damaged(ledger, user, record_id):
+        ledger.drop_record(record_id)
+        user = replace(user, active=NO_ID) if record_id == user.active else _without_kept(user)
+        return ledger.log(user, Event.DESTROYED, record_id)
+    record = ledger.record(user, record_id)
+    if record.state == State.DESTROYED:
+        return user
+    ledger.save_record(replace(record, **shredded(record)))  # type: ignore[arg-type]
+    return ledger.log(user, Event.DESTROYED, record_id)
 
 
 def restores(ledger: Ledger, user: User, owner_pk: bytes) -> bool:
@@ -113,6 +124,18 @@ def _attempt_ended(ledger: Ledger, user: User, policy: Policy) -> bool:
     """Too late to finish it, or what it was a guess at goes now."""
     goes = user.attempt_record == user.kept != NO_ID and ledger.now > user.kept_until
     return goes or ledger.now > user.attempt_at + policy.attempt_window
+
+
+def _damaged(ledger: Ledger, user: User, record_id: bytes) -> bool:
+    try:
+        ledger.record(user, record_id)
+    except DamagedError:
+        return True
+    return False
+
+
+def _without_kept(user: User) -> User:
+    return replace(user, kept=NO_ID, kept_until=0)
 
 
 def _refs(core: Core, after: bytes) -> list[bytes]:

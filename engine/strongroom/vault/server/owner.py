@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from strongroom.vault.messages import Event, LogFrom, Nothing, Owned, OwnerOrder
 from strongroom.vault.server.core import Core, Ledger, RefusalError, verify
-from strongroom.vault.server.counters import check_lock, known, owners
-from strongroom.vault.server.rows import Record, State, User, shredded
+from strongroom.vault.server.counters import check_lock, known, owners, shred
+from strongroom.vault.server.rows import User
 from strongroom.vault.statements import statement_order
 from strongroom.vault.wire import LOG_PAGE, NO_ID, Code
 
@@ -30,16 +30,14 @@ def destroy(core: Core, ref: bytes, asked: OwnerOrder) -> bytes:
         user = _ordered(ledger, core, ref, asked)
         if asked.record_id == NO_ID or asked.record_id not in (user.active, user.kept):
             raise RefusalError(Code.NO_RECORD)
-        record = ledger.record(user, asked.record_id)
-        # Of what is kept, its own owner alone decides.
-        kept = asked.record_id == user.kept
-        whose = frozenset({record.owner_pk}) if kept else owners(ledger, user)
+        whose = owners(ledger, user)
+        if asked.record_id == user.kept:  # its own owner alone decides
+            whose = frozenset({ledger.record(user, user.kept).owner_pk})
         _check_order(core, user, asked, b"destroy", whose)
-        if record.state != State.DESTROYED:
-            ledger.save_record(_shred(record))
-            over = user.attempt_over or user.attempt_record == record.record_id
-            user = replace(user, attempt_over=over)
-            ledger.save(ledger.log(user, Event.DESTROYED, record.record_id))
+        shredded = shred(ledger, user, asked.record_id)
+        if shredded != user:
+            over = user.attempt_over or user.attempt_record == asked.record_id
+            ledger.save(replace(shredded, attempt_over=over))
 
     core.transact(body)
     core.store.scrub()
@@ -88,7 +86,3 @@ def _check_order(
     statement = statement_order(verb, core.keeper.vault_id, user.ref, asked)
     if not any(verify(owner_pk, asked.signature, statement) for owner_pk in whose):
         raise RefusalError(Code.PROOF)
-
-
-def _shred(record: Record) -> Record:
-    return replace(record, **shredded(record))  # type: ignore[arg-type]
