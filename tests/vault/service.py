@@ -69,6 +69,7 @@ class Service:
         assert process.stdout is not None
         process.send_signal(number)
         code = process.wait(PATIENCE)
+        assert process.stdout.read() == b"", "one line says that it is ready, and nothing else"
         process.stdout.close()
         self.process = None
         return code

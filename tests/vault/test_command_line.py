@@ -250,6 +250,7 @@ def test_the_sheet_names_vault_fingerprint_and_token(
     sheet = (home.folder / "sheet").read_text()
     assert f"Vault        {line['vault']}\n" in sheet
     assert f"Token        {home.token_file.read_text().strip()}\n" in sheet
+    assert "vault.token latest" in sheet
     assert stat.S_IMODE((home.folder / "sheet").stat().st_mode) == 0o600
     second = home.machine.another("second")
     second("snapshots", "--vault", line["vault"], *home.ask)
@@ -476,9 +477,10 @@ def test_a_certificate_can_be_pinned_and_others_are_refused(
             "--vault-password-file",
             "pw",
         )
-        assert "certificate" in home.machine(*add, code=17).err
+        assert "--vault-cert FILE" in home.machine(*add, code=17).err
         assert "certificate" in home.machine(*add, "--vault-cert", other, code=17).err
-        home.machine(*add, "--vault-cert", certificate)
+        home.machine(*add, "--vault-cert", certificate, "--sheet", "sheet")
+        assert "vault.token --vault-cert vault.pem latest" in (home.folder / "sheet").read_text()
         home.machine("snapshots", *home.ask)
         home.machine("snapshots", *home.ask, "--vault-cert", other, code=17)
         plain = service.url.replace("https", "http")

@@ -401,6 +401,7 @@ def test_a_backup_that_is_put_back_is_locked_until_the_operator_says_so(
         service.start()
         for verb, body in (("register/begin", BEGIN), ("recover/begin", bytes(16))):
             assert code_of(service.post(verb, body, token)) == Code.LOCKED
+        assert "vault unlock opens it" in service.log()
         service("unlock")
         assert service.post("register/begin", BEGIN, token)[0] == 200
 

@@ -44,13 +44,16 @@ Token        {token}
 
 With these, the repository and your vault password, on any machine:
 
-  1. Type the token into a file, say vault.token.
+  1. Type the token into a file, say vault.token.{certificate}
   2. strongroom restore -r {quoted} --vault {vault} \\
-         --token-file vault.token latest --target restored
+         --token-file vault.token{option} latest --target restored
 
 It asks for the password, and says before how many attempts are left. Ten wrong ones in a row
 destroy what the vault holds; then only the digits are left.
 """
+
+_CERTIFICATE: Final = """
+     This vault's certificate is its own: keep it with the repository, say as vault.pem."""
 
 
 def recovery_sheet(root: RootKey, *, repository: str, repo_id: bytes, made: str) -> str:
@@ -68,6 +71,13 @@ def recovery_sheet(root: RootKey, *, repository: str, repo_id: bytes, made: str)
     )
 
 
-def vault_part(*, repository: str, vault: str, token: str) -> str:
-    """What a sheet says beside the digits. vault: its URL, # and the owner's fingerprint."""
-    return _VAULT.format(vault=vault, token=token, quoted=shlex.quote(repository))
+def vault_part(*, repository: str, vault: str, token: str, own_certificate: bool) -> str:
+    """What a sheet says beside the digits. vault: its URL, # and the owner's fingerprint.
+    own_certificate: one that systems do not trust by themselves."""
+    return _VAULT.format(
+        vault=vault,
+        token=token,
+        quoted=shlex.quote(repository),
+        certificate=_CERTIFICATE if own_certificate else "",
+        option=" --vault-cert vault.pem" if own_certificate else "",
+    )

@@ -94,7 +94,12 @@ def command(
             repository=store.url,
             repo_id=unlocked.config.repo_id,
             made=time.strftime("%Y-%m-%d"),
-        ) + vault_part(repository=store.url, vault=named, token=account.token)
+        ) + vault_part(
+            repository=store.url,
+            vault=named,
+            token=account.token,
+            own_certificate=account.certificate is not None,
+        )
         write_private(sheet, text, doing=f"writing the recovery sheet to {sheet}")
     console.say(f"{store.url}: added key slot {slot_id.hex()}")
     console.say(f"on a new machine: --vault {named}, with token and password")

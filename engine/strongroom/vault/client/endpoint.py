@@ -84,7 +84,7 @@ class Endpoint:
         if status == http.client.OK:
             return answer
         if status == 0:
-            raise UnreachableError(f"asking the vault {failed}")
+            raise UnreachableError(f"asking the vault {failed}", hint=_hint(failed))
         raise self._refused(status, answer)
 
     def _refused(self, status: int, body: bytes) -> CodeError:
@@ -130,6 +130,14 @@ class Endpoint:
 
     def _nonsense(self) -> NoReturn:
         raise UnreachableError(f"asking the vault {self.address.url}: what answers is no vault")
+
+
+def _hint(failed: str) -> str | None:
+    if "CERTIFICATE_VERIFY_FAILED" not in failed:
+        return None
+    return (
+        "if its operator gave you its certificate, pass --vault-cert FILE; nothing was told to it"
+    )
 
 
 def _context(certificate: str | None) -> ssl.SSLContext:

@@ -72,6 +72,8 @@ def serve(config: Config, *, ready: Callable[[str], None]) -> None:
     verifier = TokenFile(config.accounts)
     with opened(config) as core, closing(_listen(config)) as listening:
         events.say("start", keys=core.keeper.describe(), revision=core.revision())
+        if core.transact(lambda ledger: ledger.locked):
+            events.alarm("the vault is locked; vault unlock opens it")
         if config.witness is None:
             events.say("warning", words="no witness: a store that was set back is not noticed")
         settings = uvicorn.Config(
