@@ -8,11 +8,12 @@ RESUME ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-compare clean
+.PHONY: help setup demo demo-cluster test lint bench bench-compare clean
 
 help:
 	@echo 'make setup           install what is missing, build the core, fill .venv'
 	@echo 'make demo [DIR=…]    back up and restore a folder of media, yours or a sample'
+	@echo 'make demo-cluster    a vault on three nodes of etcd, one killed in the middle of a recovery'
 	@echo 'make test [ARGS=…]   set up, then run all tests; ARGS go to pytest'
 	@echo 'make lint            formatters and checkers, changing nothing'
 	@echo 'make bench [ARGS=…]  measure everything, about half an hour; ARGS: see bench/__main__.py'
@@ -29,3 +30,6 @@ bench-compare:
 
 demo: setup
 	@.venv/bin/python -m dev.demo $(if $(DIR),"$(DIR)")
+
+demo-cluster: setup
+	@.venv/bin/python -m dev.demo_cluster

@@ -25,7 +25,8 @@ def compare(arguments: Sequence[str]) -> int:
 
 def _set_up() -> None:
     everything()
-    install_wheels("bench extra", pyproject()["project"]["optional-dependencies"]["bench"])
+    extras = pyproject()["project"]["optional-dependencies"]
+    install_wheels("bench extra", [*extras["bench"], *extras["etcd"]])
 
 
 def _run(piece: str, arguments: Sequence[str]) -> int:

@@ -26,28 +26,28 @@ def scene(folder: Path) -> None:
     print(f"\na vault, with {ATTEMPTS} attempts and no delays, so that nobody has to wait")
     place = folder / "vault"
     place.mkdir()
-    _run("vault", "init", "--config", "vault/vault.toml", "--listen", "127.0.0.1:0")
+    run("vault", "init", "--config", "vault/vault.toml", "--listen", "127.0.0.1:0")
     with (place / "vault.toml").open("a") as config:
         config.write(POLICY)
-    _run("vault", "add-account", "--config", "vault/vault.toml", "anna", "--token-out", "token")
+    run("vault", "add-account", "--config", "vault/vault.toml", "anna", "--token-out", "token")
     (folder / "vault password").write_text(PASSWORD + "\n")
-    with _served(folder) as url:
+    with served(folder) as url:
         _register(folder, url)
         machine = {"XDG_STATE_HOME": str(folder / "new machine")}
         guess = ("--vault", url, "--token-file", "token", "--vault-password-file")
         print("\nthe machine is lost; a new one has the repository, the token and the password:")
         wanted = ("latest", "library/new file", "--target", "from the vault")
-        _run("restore", "-r", "repository", *guess, "vault password", *wanted, env=machine)
-        _compare(folder / "library/new file", folder / "from the vault/library/new file")
+        run("restore", "-r", "repository", *guess, "vault password", *wanted, env=machine)
+        compare(folder / "library/new file", folder / "from the vault/library/new file")
         print("\nsomebody guesses:")
         for number in range(ATTEMPTS):
             (folder / "guess").write_text(f"guess number {number}\n")
-            _run("snapshots", "-r", "repository", *guess, "guess", env=machine, code=WRONG)
+            run("snapshots", "-r", "repository", *guess, "guess", env=machine, code=WRONG)
         print("\nnow the right password comes too late:")
         words = ("snapshots", "-r", "repository", *guess, "vault password")
-        _run(*words, env=machine, code=REFUSED)
+        run(*words, env=machine, code=REFUSED)
     print("\nthe 64 digits need no vault:")
-    _run("snapshots", "-r", "repository", "--key-file", "digits")
+    run("snapshots", "-r", "repository", "--key-file", "digits")
 
 
 def _register(folder: Path, url: str) -> None:
@@ -60,17 +60,17 @@ def _register(folder: Path, url: str) -> None:
     )
     for line in listed.stdout.splitlines():
         slot = json.loads(line)["slot"]
-        _run("key", "remove", slot, "-r", "repository", "--key-file", "digits", "--force")
+        run("key", "remove", slot, "-r", "repository", "--key-file", "digits", "--force")
     where = ("-r", "repository", "--key-file", "digits", "--token-file", "token")
-    _run("key", "add-vault", url, *where, "--vault-password-file", "vault password")
+    run("key", "add-vault", url, *where, "--vault-password-file", "vault password")
 
 
 @contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    """The vault's address, while it is served."""
+def served(folder: Path) -> Iterator[str]:
+    """The address of a process of the vault in folder, while it runs."""
     command = [STRONGROOM, "vault", "serve", "--config", "vault/vault.toml"]
     print("\n$ strongroom vault serve --config vault/vault.toml", flush=True)
-    with (folder / "vault/vault.log").open("wb") as log:
+    with (folder / "vault/vault.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
     try:
         if process.stdout is None or not (line := process.stdout.readline()):
@@ -82,7 +82,8 @@ def _served(folder: Path) -> Iterator[str]:
         process.communicate()
 
 
-def _run(*words: str, env: Mapping[str, str] | None = None, code: int = 0) -> None:
+def run(*words: str, env: Mapping[str, str] | None = None, code: int = 0) -> None:
+    """The program on this terminal. Raises SetupError unless it ends with that code."""
     shown = " ".join(f"'{word}'" if " " in word else word for word in words)
     print(f"\n$ strongroom {shown}", flush=True)
     found = subprocess.run([STRONGROOM, *words], env={**os.environ, **(env or {})}, check=False)
@@ -92,6 +93,7 @@ def _run(*words: str, env: Mapping[str, str] | None = None, code: int = 0) -> No
         print(f"exit {code}")
 
 
-def _compare(one: Path, other: Path) -> None:
+def compare(one: Path, other: Path) -> None:
+    """Raises SetupError unless they hold the same."""
     if one.read_bytes() != other.read_bytes():
         raise SetupError(f"error: {one} came back different")
