@@ -53,6 +53,7 @@ def test_a_full_disk_is_named_and_left_clean(
     run = program.under(*small_disk)(verb, *KEY, source, "-o", "small/out", code=1)
     assert run.err == (
         f"strongroom: error: {verb}ing {source}: writing failed: No space left on device\n"
+        "strongroom: hint: free some room there, or choose another place\n"
     )
     assert sealed.with_name("small.left").read_text() == ""
 

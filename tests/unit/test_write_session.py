@@ -198,7 +198,7 @@ def test_a_cancelled_call_only_ends_early(session: WriteSession, tmp_path: Path)
 def test_a_source_that_cannot_be_read_is_told(session: WriteSession, spool: Path) -> None:
     fd = os.open(spool, os.O_RDONLY)
     try:
-        with pytest.raises(SourceError, match="reading a stream"):
+        with pytest.raises(SourceError, match="storing a stream"):
             session.stream(fd)
     finally:
         os.close(fd)

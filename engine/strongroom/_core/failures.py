@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any
 
@@ -48,7 +49,9 @@ def failure_error(status: int, found: Any, *, doing: str) -> Exception:
     if status == lib.SRM_EIO:
         reading = found.place == lib.SRM_AT_INPUT
         kind, verb = (SourceError, "reading") if reading else (TargetError, "writing")
-        return kind(f"{doing}: {verb} failed: {os.strerror(found.os_error)}")
+        is_full = found.os_error in (errno.ENOSPC, errno.EDQUOT)
+        hint = "free some room there, or choose another place" if is_full else None
+        return kind(f"{doing}: {verb} failed: {os.strerror(found.os_error)}", hint=hint)
     if status in (lib.SRM_EAUTH, lib.SRM_EDAMAGED):
         text = _damage(text, found)
     return _RAISES.get(status, StrongroomError)(f"{doing}: {text}")

@@ -184,7 +184,7 @@ class WriteSession:
             lambda out: lib.srm_session_files_start(
                 self._open(), dir_fd, names, len(joined), len(paths), rows, out
             ),
-            doing="reading files",
+            doing="storing files",
             keep=keep,
         )
         return FilesJob(job, results)
@@ -202,7 +202,7 @@ class WriteSession:
             ffi.from_buffer("srm_file_result[]", results, require_writable=True)
         )
         ids = self._run(
-            "reading a stream",
+            "storing a stream",
             lambda out: lib.srm_session_stream_start(self._open(), from_[0], row, out),
             keep,
             watch,
