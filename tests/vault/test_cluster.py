@@ -3,17 +3,20 @@ had more guesses than allowed, no recovery was lost, no record went back."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from program import Program
 from strongroom.vault.server.config import read_config
 from strongroom.vault.server.core import Core
 from strongroom.vault.server.gateway import Gateway
@@ -159,25 +162,38 @@ def replace_member(cluster: Cluster, node: Node) -> None:
 
 
 def test_with_two_nodes_gone_nobody_is_answered_and_nothing_is_charged_twice(
-    fleet: Fleet, tmp_path: Path
+    fleet: Fleet, program: Program, tmp_path: Path
 ) -> None:
     cluster = fleet.cluster
     with fleet.loaded(tmp_path, "two") as load:
         gone = followers(cluster)
         cluster.kill(*gone)
         begun = time.monotonic()
-        assert fleet.vaults[0].get("/healthz")[0] == 503
+        with ThreadPoolExecutor() as pool:
+            health = pool.submit(fleet.vaults[0].get, "/healthz")
+            metrics = pool.submit(fleet.vaults[1].get, "/metrics")
+            status = pool.submit(program, *status_of(fleet.vaults[2]), code=1)
+        assert health.result()[0] == 503
+        assert "\nstrongroom_vault_store_quorum 0\n" in metrics.result()[1]
+        shown = json.loads(status.result().out)
+        assert (shown["quorum"], shown["members"], shown["reachable"]) == (False, 3, 0)
         wait_until(lambda: sum(each["outcome"] == "lost" for each in load.events) >= 3)
         ended = time.monotonic()
         cluster.start(*gone)
         cluster.wait()
         assert [vault.get("/healthz")[0] for vault in fleet.vaults] == [200] * 3
+        shown = json.loads(program(*status_of(fleet.vaults[0])).out)
+        assert (shown["quorum"], shown["members"], shown["reachable"]) == (True, 3, 3)
         load.more()
     assert not [
         event
         for event in load.events
         if event["begin"] > begun and event["end"] < ended and event["outcome"] != "lost"
     ]
+
+
+def status_of(vault: Service) -> tuple[str | Path, ...]:
+    return ("vault", "status", "--config", vault.config, "--json")
 
 
 # --- the checker itself ---

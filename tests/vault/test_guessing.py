@@ -13,9 +13,9 @@ from strongroom.vault.messages import Event
 from strongroom.vault.opaque import Login, MalformedError, WrongPasswordError
 from strongroom.vault.server import owner, recover, register
 from strongroom.vault.server.core import RefusalError
-from strongroom.vault.server.counters import sweep
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import State
+from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.wire import Code
 from vault.conftest import PASSWORD
 from vault.parties import House, Person

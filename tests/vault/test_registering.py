@@ -11,8 +11,8 @@ from strongroom.vault import messages, statements, wire
 from strongroom.vault.opaque import Login, Registration, WrongPasswordError
 from strongroom.vault.server import owner, recover, register
 from strongroom.vault.server.core import RefusalError, verify
-from strongroom.vault.server.counters import sweep
 from strongroom.vault.server.policy import Policy
+from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.wire import Code
 from vault.conftest import PASSWORD
 from vault.parties import House, Person

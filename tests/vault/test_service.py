@@ -284,7 +284,7 @@ def test_health_and_metrics_tell_nothing_of_users(service: Service) -> None:
     assert get(service, "/healthz") == (200, "ok\n")
     status, metrics = get(service, "/metrics")
     assert status == 200
-    assert 'verb="register/begin",status="200"' in metrics
+    assert 'requests_total{verb="register/begin",status="200"}' in metrics
     assert "hans" not in metrics
 
 

@@ -22,13 +22,18 @@ from strongroom.vault.messages import Refused
 from strongroom.vault.opaque import MalformedError
 from strongroom.vault.server import owner, recover, register
 from strongroom.vault.server.accounts import Verifier
+from strongroom.vault.server.census import Census
 from strongroom.vault.server.core import Core, RefusalError
-from strongroom.vault.server.counters import sweep
 from strongroom.vault.server.eventlog import EventLog
+from strongroom.vault.server.metrics import render
 from strongroom.vault.server.store import StoreFailedError
+from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.wire import BODY_MAX, STATUS, Code
 
 _SWEEP_S: Final = 60
+_REST: Final = 10
+"""A pass over many accounts is followed by a rest of so many times its length."""
+_METRICS: Final = "text/plain; version=0.0.4"
 _OCTETS: Final = "application/octet-stream"
 
 
@@ -60,6 +65,8 @@ class _Api:
     def __init__(self, core: Core, verifier: Verifier, events: EventLog) -> None:
         self._core, self._verifier, self._events = core, verifier, events
         self._counts: Counter[tuple[str, int]] = Counter()
+        self._census: Census | None = None
+        self._counted_at = 0.0
 
     async def act(self, request: Request) -> Response:
         begun = time.monotonic()
@@ -125,12 +132,11 @@ class _Api:
         return PlainTextResponse("ok\n")
 
     async def metrics(self, _request: Request) -> Response:
-        """Counts of requests; nothing of users."""
-        lines = [
-            f'strongroom_vault_requests_total{{verb="{verb}",status="{status}"}} {count}\n'
-            for (verb, status), count in sorted(self._counts.items())
-        ]
-        return PlainTextResponse("".join(lines))
+        """For Prometheus; nothing of users."""
+        text = await anyio.to_thread.run_sync(
+            render, self._core, dict(self._counts), self._census, self._counted_at
+        )
+        return PlainTextResponse(text, media_type=_METRICS)
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _app: Starlette) -> AsyncIterator[None]:
@@ -142,14 +148,17 @@ class _Api:
     async def _sweep(self) -> None:
         """Destroy what is due although nobody asks."""
         while True:
+            begun = time.monotonic()
             try:
-                for wrong in await anyio.to_thread.run_sync(sweep, self._core):
+                found, all_wrong = await anyio.to_thread.run_sync(sweep, self._core)
+                self._census, self._counted_at = found, time.time()
+                for wrong in all_wrong:
                     self._events.alarm(wrong, verb="sweep")
             except RefusalError as refusal:
                 self._alarm_of(refusal)
             except (StoreFailedError, StrongroomError) as error:
                 self._events.alarm(str(error), verb="sweep")
-            await anyio.sleep(_SWEEP_S)
+            await anyio.sleep(max(_SWEEP_S, _REST * (time.monotonic() - begun)))
 
 
 def make_app(core: Core, verifier: Verifier, events: EventLog) -> Starlette:

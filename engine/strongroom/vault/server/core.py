@@ -6,8 +6,9 @@ import hashlib
 import hmac
 import re
 import threading
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from cryptography.exceptions import InvalidSignature
@@ -51,6 +52,18 @@ class RefusalError(Exception):
         self.code, self.seconds = code, min(max(seconds, 0), 2**32 - 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some accounts, in order."""
+
+    users: list[User]
+    wrong: list[str]
+    """What is wrong with those that are damaged."""
+    last: bytes
+    """How the last one is named; empty after all."""
+    now: int
+
+
 class Ledger:
     """The rows of a transaction, checked. now: seconds since 1970, never less than was stored; what
     was stored last while the clock is not to be believed."""
@@ -60,12 +73,14 @@ class Ledger:
         self._rows, self._keeper, self._seen = rows, keeper, seen
         self.met: dict[str, int] = {}
         """Sequence numbers of the rows that were read or written."""
+        self.noted: list[str] = []
+        """What happened, to be counted."""
         self._changed = False
         stored = self._open(HEAD_ROW)
         if stored is None:
             raise DamagedError(f"row {HEAD_ROW}: it is missing")
         self.head = Head.unpack(stored)
-        self._check(HEAD_ROW, self.head.sequence)
+        self.met[HEAD_ROW] = self._check(HEAD_ROW, self.head.sequence)
         self.sound = clock.sound(self.head.time)
         self.now = max(self.head.time, clock.now()) if self.sound else self.head.time
 
@@ -99,9 +114,14 @@ class Ledger:
         """The row of an account. Raises DamagedError."""
         name = _USERS + ref.hex()
         body = self._open(name)
-        user = None if body is None else User.unpack(body)
-        self._check(name, 0 if user is None else user.sequence)
-        if user is not None and user.ref != ref:
+        user = None if body is None else self._user(name, body)
+        self.met[name] = self._check(name, 0 if user is None else user.sequence)
+        return user
+
+    def _user(self, name: str, body: bytes) -> User:
+        user = User.unpack(body)
+        self._check(name, user.sequence)
+        if user.ref.hex() != name.removeprefix(_USERS):
             raise DamagedError(f"row {name}: it is another's")
         return user
 
@@ -112,7 +132,7 @@ class Ledger:
         if body is None:
             raise DamagedError(f"row {name}: it is missing")
         record = Record.unpack(body)
-        self._check(name, record.sequence)
+        self.met[name] = self._check(name, record.sequence)
         if (record.user, record.record_id, record.vault_id) != (
             user.ref,
             record_id,
@@ -154,6 +174,7 @@ class Ledger:
         seq = user.log_seq + 1
         entry = LogEntry(seq, self.now, event, user.left, user.lifetime, record_id, user.log_head)
         self._write(_log(user.ref, seq), entry.pack())
+        self.noted.append(event.name.lower())
         return replace(user, log_seq=seq, log_head=entry.hash)
 
     def entries(self, user: User, start: int, limit: int) -> list[LogEntry]:
@@ -162,11 +183,18 @@ class Ledger:
         found = self._rows.scan(prefix, _log(user.ref, start), limit)
         return [LogEntry.unpack(self._checked(name, row)) for name, row in found]
 
-    def refs(self, after: bytes) -> list[bytes]:
-        """How up to SCAN accounts are named, in order; their rows are not looked at."""
+    def users(self, after: bytes) -> Page:
+        """Up to SCAN accounts that follow one, to be looked at."""
         start = _USERS + after.hex() + "\0" if after else _USERS
-        names = [name for name, _ in self._rows.scan(_USERS, start, SCAN)]
-        return [bytes.fromhex(name.removeprefix(_USERS)) for name in names if _REF.fullmatch(name)]
+        users, wrong, last = [], [], b""
+        for name, row in self._rows.scan(_USERS, start, SCAN):
+            if _REF.fullmatch(name):
+                last = bytes.fromhex(name.removeprefix(_USERS))
+                try:
+                    users.append(self._user(name, self._checked(name, row)))
+                except DamagedError as error:
+                    wrong.append(str(error))
+        return Page(users, wrong, last, self.now)
 
     def _save_head(self, head: Head) -> None:
         self.head = replace(head, sequence=head.sequence + 1)
@@ -193,10 +221,10 @@ class Ledger:
     def _mac(self, name: str, body: bytes) -> bytes:
         return _mac(self._keeper, name, body)
 
-    def _check(self, name: str, sequence: int) -> None:
+    def _check(self, name: str, sequence: int) -> int:
         if sequence < self._seen.get(name, 0):
             raise DamagedError(f"row {name}: it went back")
-        self.met[name] = sequence
+        return sequence
 
 
 class Core:
@@ -211,6 +239,7 @@ class Core:
         self.clock, self.witness = clock, witness
         self._seen: dict[str, int] = {}
         self._newest = 0
+        self._tally: Counter[str] = Counter(charged=0, recovered=0, locked_out=0)
         self._lock = threading.Lock()
         self.check_revision()
 
@@ -234,9 +263,15 @@ class Core:
         result, revision = self.store.transact(run)
         with self._lock:
             self._newest = max(self._newest, revision)
+            self._tally.update(last[0].noted)
             for name, sequence in last[0].met.items():
                 self._seen[name] = max(sequence, self._seen.get(name, 0))
         return result
+
+    def tally(self) -> dict[str, int]:
+        """How often what happened by this process."""
+        with self._lock:
+            return dict(self._tally)
 
     def revision(self) -> int:
         """The store's. Raises StoreFailedError, DamagedError."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from strongroom.errors import DamagedError
 from strongroom.vault.messages import Event
-from strongroom.vault.server.core import Core, Ledger, RefusalError
+from strongroom.vault.server.core import Ledger, RefusalError
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import Record, State, User, shredded
 from strongroom.vault.wire import NO_ID, NO_KEY, Code
@@ -38,7 +38,10 @@ def settle(ledger: Ledger, user: User, policy: Policy) -> User:
 def over(ledger: Ledger, user: User, policy: Policy) -> User:
     """The latest attempt failed; the last one takes the record with it. Not yet saved."""
     user = ledger.log(replace(user, attempt_over=True), Event.FAILED, user.attempt_record)
-    return destroy(ledger, user) if exhausted(user, policy) else user
+    if not exhausted(user, policy):
+        return user
+    ledger.noted.append("locked_out")
+    return destroy(ledger, user)
 
 
 def destroy(ledger: Ledger, user: User) -> User:
@@ -78,23 +81,6 @@ def owners(ledger: Ledger, user: User) -> frozenset[bytes]:
     return frozenset({user.owner_pk, ledger.record(user, user.kept).owner_pk})
 
 
-def sweep(core: Core) -> list[str]:
-    """Settle all accounts: what is wrong with single ones stops no other, and is returned. Raises
-    RefusalError while nothing may be settled, StoreFailedError."""
-    core.transact(_check_due)
-    wrong = []
-    after = b""
-    while due := _refs(core, after):
-        for ref in due:
-            try:
-                _settle_one(core, ref)
-            except DamagedError as error:
-                wrong.append(str(error))
-        after = due[-1]
-    core.store.scrub()
-    return wrong
-
-
 def known(ledger: Ledger, ref: bytes, policy: Policy) -> User:
     """The settled row of an account. Raises RefusalError where it never registered."""
     user = ledger.user(ref)
@@ -115,11 +101,6 @@ def check_clock(ledger: Ledger) -> None:
         raise RefusalError(Code.CLOCK)
 
 
-def _check_due(ledger: Ledger) -> None:
-    check_lock(ledger)
-    check_clock(ledger)
-
-
 def _attempt_ended(ledger: Ledger, user: User, policy: Policy) -> bool:
     """Too late to finish it, or what it was a guess at goes now."""
     goes = user.attempt_record == user.kept != NO_ID and ledger.now > user.kept_until
@@ -136,19 +117,6 @@ def _damaged(ledger: Ledger, user: User, record_id: bytes) -> bool:
 
 def _without_kept(user: User) -> User:
     return replace(user, kept=NO_ID, kept_until=0)
-
-
-def _refs(core: Core, after: bytes) -> list[bytes]:
-    return core.transact(lambda ledger: ledger.refs(after))
-
-
-def _settle_one(core: Core, ref: bytes) -> None:
-    def body(ledger: Ledger) -> None:
-        user = ledger.user(ref)
-        if user is not None:
-            settle(ledger, user, core.policy)
-
-    core.transact(body)
 
 
 def _expired(ledger: Ledger, user: User, policy: Policy) -> bool:

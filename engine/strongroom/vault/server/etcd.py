@@ -176,7 +176,7 @@ class EtcdStore:
 
     def health(self) -> Health:
         """See Store."""
-        members = size = used = reachable = 0
+        members, size, used, reachable = len(self._gateway.endpoints), 0, 0, 0
         for endpoint in self._gateway.endpoints:
             with suppress(StoreFailedError):
                 found = self._gateway.ask_one(endpoint, "maintenance/status", {})

@@ -19,8 +19,9 @@ from strongroom.vault.server.store import StoreFailedError
 _TIMEOUT: Final = httpx.Timeout(3.0, connect=1.0)
 _ASK_MEMBER: Final = 1.0
 _AGAIN_S: Final = 0.1
-_HEADERS: Final = {"grpc-metadata-hasleader": "true"}
+_WITH_LEADER: Final = {"grpc-metadata-hasleader": "true"}
 """A member without a leader says so at once, instead of waiting for one."""
+_ROWS: Final = "kv/"
 
 _COMPACTED: Final = "required revision has been compacted"
 _TOKEN: Final = ("invalid auth token", "user name is empty", "revision of auth store is old")
@@ -47,9 +48,7 @@ class Gateway:
     def __init__(self, access: Access) -> None:
         """Raises SourceError."""
         self._access = access
-        self._http = httpx.Client(
-            verify=_context(access), timeout=_TIMEOUT, trust_env=False, headers=_HEADERS
-        )
+        self._http = httpx.Client(verify=_context(access), trust_env=False)
         self._lock = threading.Lock()
         self._first = random.randrange(len(access.endpoints))  # noqa: S311
         self._token = ""
@@ -120,7 +119,9 @@ class Gateway:
         token: str,
         timeout: float | httpx.Timeout,
     ) -> dict[str, Any]:
-        headers = {"authorization": token} if token else {}
+        headers = dict(_WITH_LEADER) if path.startswith(_ROWS) else {}
+        if token:
+            headers["authorization"] = token
         try:
             answer = self._http.post(
                 f"{endpoint}/v3/{path}", json=message, headers=headers, timeout=timeout

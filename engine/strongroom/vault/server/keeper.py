@@ -33,6 +33,9 @@ class Keeper(Protocol):
     def describe(self) -> str:
         """Where the keys are, for the operator."""
 
+    def check(self) -> None:
+        """Raise SourceError unless the keys can be used now."""
+
     def seal(self, secret: bytes, context: bytes) -> bytes:
         """secret encrypted, 28 bytes longer, bound to context."""
 
@@ -83,6 +86,9 @@ class FileKeeper:
     def describe(self) -> str:
         """See Keeper."""
         return f"keys from the file {self._source}, no hardware module"
+
+    def check(self) -> None:
+        """See Keeper. They are in memory."""
 
     def seal(self, secret: bytes, context: bytes) -> bytes:
         """See Keeper. The nonces are random: good for 2^32 records."""

@@ -4,53 +4,66 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
 from contextlib import closing, suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from strongroom.errors import DamagedError, SourceError, TargetError
+from strongroom.errors import DamagedError, SourceError, StrongroomError, TargetError
 from strongroom.vault.messages import Event, LogEntry
+from strongroom.vault.server.census import census, pages
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.config import Config
 from strongroom.vault.server.core import HEAD_ROW, Core, Ledger, check_empty
-from strongroom.vault.server.counters import exhausted
 from strongroom.vault.server.opening import failures_told, open_keeper, open_store, opened
 from strongroom.vault.server.rows import User
 from strongroom.vault.server.sqlite import SqliteStore
-from strongroom.vault.server.store import Transaction
+from strongroom.vault.server.store import Health, Transaction
 from strongroom.vault.server.witness import FileWitness, NoWitness
-from strongroom.vault.wire import NO_ID
 
 
 def status(core: Core) -> dict[str, int | bool | str]:
-    """Counts and conditions, nothing of single users."""
-    counts: Counter[str] = Counter()
-    after = b""
-    while refs := _refs(core, after):
-        for ref in refs:
-            counts["users"] += 1
-            try:
-                user = _user(core, ref)
-            except DamagedError:
-                counts["damaged"] += 1
-                continue
-            if user is not None:
-                counts["spent"] += exhausted(user, core.policy)
-                counts["registered"] += user.active != NO_ID
-        after = refs[-1]
+    """Counts and conditions, nothing of single users. Reads all accounts."""
+    locked, revision = core.transact(lambda ledger: (ledger.locked, ledger.revision))
+    witnessed = core.witness.seen()
     return {
         "vault": core.keeper.vault_id.hex(),
         "keys": core.keeper.describe(),
-        "locked": core.transact(lambda ledger: ledger.locked),
-        "revision": core.revision(),
-        "witnessed": core.witness.seen(),
-        "users": counts["users"],
-        "registered": counts["registered"],
-        "spent": counts["spent"],
-        "damaged": counts["damaged"],
+        "keys_up": _keys_up(core),
+        "locked": locked,
+        "revision": revision,
+        "witnessed": witnessed,
+        "witness_lag": max(0, revision - witnessed),
+        **_shown(core.store.health(), quorum=True),
+        **asdict(census(core)),
     }
+
+
+def status_without_quorum(config: Config) -> dict[str, int | bool | str] | None:
+    """What can still be said of a store of several nodes; None if it is not that."""
+    if config.etcd is None:
+        return None
+    with failures_told(), closing(open_store(config)) as store:
+        health = store.health()
+    return None if health.reachable > health.members // 2 else _shown(health, quorum=False)
+
+
+def _shown(health: Health, *, quorum: bool) -> dict[str, int | bool | str]:
+    return {
+        "quorum": quorum,
+        "members": health.members,
+        "reachable": health.reachable,
+        "store_bytes": health.size,
+        "store_used_bytes": health.used,
+    }
+
+
+def _keys_up(core: Core) -> bool:
+    try:
+        core.keeper.check()
+    except StrongroomError:
+        return False
+    return True
 
 
 def read_log(core: Core, account: str) -> list[tuple[LogEntry, str]]:
@@ -154,16 +167,10 @@ def _shorten_waits(core: Core) -> None:
                 replace(user, not_before=until, attempt_at=min(user.attempt_at, ledger.now))
             )
 
-    after = b""
-    while refs := _refs(core, after):
-        for ref in refs:
+    for page in pages(core):
+        for user in page.users:
             with suppress(DamagedError):
-                core.transact(partial(shorten, ref=ref))
-        after = refs[-1]
-
-
-def _refs(core: Core, after: bytes) -> list[bytes]:
-    return core.transact(lambda ledger: ledger.refs(after))
+                core.transact(partial(shorten, ref=user.ref))
 
 
 def _user(core: Core, ref: bytes) -> User | None:

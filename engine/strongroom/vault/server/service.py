@@ -48,7 +48,7 @@ def make_vault(
     write_new(path, text, why="nothing is replaced")
     try:
         config = read_config(path)
-        if config.database is None or config.database.exists():
+        if config.etcd is not None:
             with failures_told(), closing(open_store(config)) as store:
                 check_empty(store)
     except StrongroomError:
