@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 from strongroom.vault import wire
@@ -17,8 +19,12 @@ from strongroom.vault.messages import (
     Released,
     Response,
 )
+from strongroom.vault.server.access import Access, read_access
 from strongroom.vault.server.app import VERBS
+from strongroom.vault.server.census import Census
+from strongroom.vault.server.metrics import render
 from strongroom.vault.server.policy import Policy
+from vault.parties import House
 
 VAULT = (Path(__file__).parents[2] / "docs/VAULT.md").read_text("utf-8")
 ANSWERS = {
@@ -74,3 +80,23 @@ def test_numbers_of_the_rules_are_those_that_are_documented() -> None:
     assert policy.delays == (0, 0, 0, 60, 300, 900, 3600, 14400, 86400, 86400)
     assert "three guesses are free, then 1 min, 5 min, 15 min, 1 h, 4 h, 24 h, 24 h." in VAULT
     assert f"a body of at most {wire.BODY_MAX} bytes" in VAULT
+
+
+def test_the_table_of_etcd_is_whole(tmp_path: Path) -> None:
+    (block,) = re.findall(r"^```toml\n(.*?)^```$", VAULT, re.MULTILINE | re.DOTALL)
+    table = tomllib.loads(block)
+    assert read_access(table, tmp_path).user == table["user"]
+    assert table.keys() == {field.name for field in fields(Access)}
+    defaults = {field.name: field.default for field in fields(Access)}
+    for name in ("prefix", "scrub_every"):
+        assert table[name] == defaults[name]
+
+
+def test_metrics_are_documented(house: House) -> None:
+    text = render(house.core, {}, Census(), 0)
+    names = set(re.findall(r"^# TYPE strongroom_vault_([a-z_]+) ", text, re.MULTILINE))
+    table = VAULT.partition("| metric |")[2].partition("\n\n")[0]
+    cells = " ".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))
+    assert set(re.findall(r"`([a-z_]+)", cells)) == names
+    for state in re.findall(r'accounts\{state="([a-z_]+)"\}', text):
+        assert f"`{state}`" in table
