@@ -11,7 +11,7 @@ import pytest
 
 from cli.photos import Library, noise
 from cli.repositories import PASSWORD, make_repository
-from program import Program
+from program import PATIENCE, Program
 from strongroom import RootKey
 
 ID = re.compile(r"[0-9a-f]{32}\n")
@@ -150,6 +150,25 @@ def test_standard_input_is_a_file(library: Library) -> None:
     library("backup", "--stdin-name", "../x", code=2, data=b"")
     run = library("backup", "--stdin-name", "x", "--dry-run", code=2, data=b"a")
     assert "a dry run of a stream has nothing to say" in run.err
+
+
+def test_a_stream_whose_chunks_are_removed_meanwhile_is_a_conflict(library: Library) -> None:
+    content = noise(3, 4 * 2**20)
+    old = library("backup", "--stdin-name", "old", data=content).out.decode().strip()
+    words = ("backup", "-r", "repo", "--key-file", "my.key", "--stdin-name", "new")
+    process = library.program.start(*words, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    with process:
+        assert process.stdin is not None
+        # A pipe holds less than the last of it: what is stored already is read when this returns.
+        process.stdin.write(content + noise(4, 2 * 2**20))
+        library("backup", "src")
+        library("forget", old, "--prune")
+        _, said = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 11, said
+    assert b"strongroom: error: " in said
+    assert b"Traceback" not in said
+    assert len(library("snapshots").out.splitlines()) == 1
+    library("verify", "--data")
 
 
 def test_a_dry_run_changes_nothing(library: Library) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strongroom.cli.console import Console
 from strongroom.cli.coverage import covered_fields, covered_words
-from strongroom.cli.opening import freshness_fields, say_freshness, size_words, time_words
+from strongroom.cli.opening import counted, freshness_fields, say_freshness, size_words, time_words
 from strongroom.cli.options import accepts_rollback
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
@@ -39,7 +39,7 @@ def report_repository(
         )
     _report(url, result, console)
     outcome.settle(
-        f"scrubbing {url}: {outcome.count} objects are damaged or missing",
+        f"scrubbing {url}: {counted(outcome.count, 'object')} damaged or missing",
         hint='"strongroom verify" names the files that are hurt; it needs the key',
     )
 

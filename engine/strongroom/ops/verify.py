@@ -184,8 +184,8 @@ class _Verification:
                 reader = ManifestReader(source, doing=doing)
                 for path, count in self._lost_chunks(reader):
                     self._damaged_files += 1
-                    name = os.fsdecode(path)
-                    error = DamagedError(f"{doing}: {name}: {count} of its chunks are lost")
+                    name, are = os.fsdecode(path), "is" if count == 1 else "are"
+                    error = DamagedError(f"{doing}: {name}: {count} of its chunks {are} lost")
                     self._report(Finding(error, snapshot=snapshot, path=path))
                 self._files += reader.files
                 counts = (reader.entries, reader.files, reader.bytes % 2**64)
