@@ -23,6 +23,7 @@ def test(arguments: Sequence[str]) -> int:
     everything()
     _extras()
     _clang()
+    _valgrind()
     services.unpack()
     os.chdir(ROOT)
     # Tests find the tools of the environment, clang-format for one, as an activated shell would.
@@ -77,6 +78,27 @@ def _clang() -> None:
         if os.environ.get("CI"):
             raise
         say("note", f"tests under clang will be skipped: {str(error).splitlines()[-1]}")
+
+
+def _valgrind() -> None:
+    """Likewise."""
+    if _valgrind_works():
+        return
+    try:
+        packages.install(packages.for_valgrind())
+        if not _valgrind_works():
+            raise SetupError("error: valgrind is there, but does not run")
+    except SetupError as error:
+        if os.environ.get("CI"):
+            raise
+        say("note", f"tests under valgrind will be skipped: {str(error).splitlines()[-1]}")
+
+
+def _valgrind_works() -> bool:
+    """Whether it runs anything: it needs the symbols of the C library."""
+    command = ["valgrind", "-q", "true"]
+    found = shutil.which("valgrind") is not None
+    return found and subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def _sanitizers_work() -> bool:

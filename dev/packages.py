@@ -93,6 +93,11 @@ def for_clang() -> list[Need]:
     return [Need("clang", command="clang"), *runtime]
 
 
+def for_valgrind() -> list[Need]:
+    """What looks for memory that is read before it is written."""
+    return [Need("valgrind", command="valgrind"), Need("libc6-dbg")]
+
+
 def apt_line(names: Sequence[str]) -> str:
     """The one line that installs the packages."""
     sudo = "sudo " if shutil.which("sudo") else ""

@@ -3,7 +3,7 @@
  * opened, and pieces written to a file, in any order; parsing and, on a pipe, reading and writing
  * keep theirs, each a role that one worker has at a time. What fails shows when its turn to be
  * parsed or written has come, so that the first damage is the one that is named, and a pipe gets
- * all before it. (Of two chunks in a file that do not decompress, either may be named.) */
+ * all before it. */
 #include "base/bytes.h"
 #include "codec/zstd.h"
 #include "pipeline/buffers.h"
@@ -15,6 +15,8 @@
 #include "threads/crew.h"
 
 #include <stdlib.h>
+
+#define NO_PIECE UINT64_MAX
 
 typedef enum slot_state { SLOT_FREE, SLOT_OPENING, SLOT_OPENED, SLOT_DRAINED } slot_state;
 
@@ -35,7 +37,8 @@ typedef struct frame_slot {
 typedef struct worker {
     segment_keys keys;
     decompressor *codec;
-    uint8_t *raw; /* SRM_CHUNK_LEN bytes, made when first needed */
+    uint8_t *raw;   /* SRM_CHUNK_LEN bytes, made when first needed */
+    uint64_t piece; /* in hand, or NO_PIECE */
 } worker;
 
 typedef struct open_work {
@@ -181,11 +184,21 @@ static srm_status write_in_turn(
     return status;
 }
 
+/* What an earlier piece fails of is what is named. */
+static void await_earlier(open_work *w, uint64_t number) {
+    for (unsigned i = 0; i < w->worker_count && w->crew.status == SRM_OK;)
+        if (w->workers[i].piece < number)
+            crew_wait(&w->crew);
+        else
+            i++;
+}
+
 static void write_piece(open_work *w, worker *me, frame_slot *slot, const parsed_piece *piece) {
     uint64_t number = w->next_piece++;
     uint64_t frame = w->next_parse;
     const uint8_t *data = piece->data;
     srm_status status = SRM_OK;
+    me->piece = number;
     w->writing++;
     slot->in_use++;
     crew_tell(&w->crew); /* the parser is free */
@@ -197,11 +210,14 @@ static void write_piece(open_work *w, worker *me, frame_slot *slot, const parsed
     crew_enter(&w->crew);
     if (w->sink.in_order)
         status = write_in_turn(w, number, status, data, piece->raw_len);
+    else if (status == SRM_EDAMAGED)
+        await_earlier(w, number);
     if (status == SRM_EDAMAGED && w->crew.status == SRM_OK)
         status = job_fail_at(w->control, status, SRM_AT_RECORD, frame);
     buffers_return(&w->spares, piece->buffer);
     slot->in_use--;
     free_if_unused(slot);
+    me->piece = NO_PIECE;
     w->writing--;
     crew_stop(&w->crew, status);
 }
@@ -294,8 +310,10 @@ static srm_status prepare(open_work *w) {
     if (w->slots == NULL || w->workers == NULL)
         return SRM_ENOMEM;
     status = buffers_begin(&w->spares, SRM_CHUNK_LEN, w->worker_count + 1);
-    for (unsigned i = 0; status == SRM_OK && i < w->worker_count; i++)
+    for (unsigned i = 0; status == SRM_OK && i < w->worker_count; i++) {
+        w->workers[i].piece = NO_PIECE;
         status = segment_keys_copy(&w->keys, &w->workers[i].keys);
+    }
     if (status == SRM_OK)
         status = root_begin(&w->root, w->header);
     if (status == SRM_OK)

@@ -28,6 +28,8 @@ SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
 }
+# STRONGROOM_TEST_LONG=1: all programs under valgrind, and rounds by the hundred, for hours.
+LONG = os.environ.get("STRONGROOM_TEST_LONG") == "1"
 
 
 @dataclass(frozen=True, slots=True)
