@@ -7,8 +7,13 @@ import contextlib
 import os
 import threading
 import time
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 from strongroom import (
@@ -16,6 +21,7 @@ from strongroom import (
     DamagedError,
     LimitError,
     RootKey,
+    UsageError,
     open_bytes,
     open_file,
     open_into,
@@ -49,6 +55,74 @@ def test_any_contiguous_buffer_will_do(key: RootKey) -> None:
     back = array.array("d", bytes(8 * 300_000))
     assert open_into(sealed, back, key=key) == 8 * 300_000
     assert back == numbers
+
+
+ARRAYS: dict[str, npt.NDArray[Any]] = {
+    "numbers": np.arange(300_000, dtype=np.float64).reshape(300, 1000),
+    "of another machine": np.arange(1000, dtype=">u4"),
+    "records": np.ones(1000, dtype=[("a", "u1"), ("b", "c16")]),
+    "times": np.arange(1000).astype("M8[ns]"),
+    "a part": np.arange(10_000)[500:9000],
+    "nothing": np.zeros((0, 7)),
+    "one number": np.array(7.5),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_are_read_and_filled_where_they_lie(name: str, key: RootKey) -> None:
+    data = ARRAYS[name]
+    room = np.zeros((sealed_length(data.nbytes) + 7) // 8)
+    result = seal_into(data, room, key=key)
+    back = np.zeros_like(data)
+    tracemalloc.start()
+    try:
+        sealed = room.view(np.uint8)[: result.stored_bytes]
+        assert open_into(sealed, back, key=key) == data.nbytes
+        assert tracemalloc.get_traced_memory()[1] < 2**20  # of 2.4 MB, no copy
+    finally:
+        tracemalloc.stop()
+    assert back.tobytes() == data.tobytes()
+    assert open_bytes(seal_bytes(data, key=key), key=key) == data.tobytes()
+
+
+def test_what_does_not_lie_in_one_piece_is_refused(key: RootKey) -> None:
+    sealed = seal_bytes(bytes(800), key=key)
+    for apart in (np.zeros((10, 20))[:, ::2], np.asfortranarray(np.zeros((10, 10)))):
+        with pytest.raises(ValueError, match="not C-contiguous"):
+            seal_bytes(apart, key=key)
+        with pytest.raises(ValueError, match="not C-contiguous"):
+            open_into(sealed, apart, key=key)
+    with pytest.raises(BufferError):
+        seal_bytes(memoryview(bytes(800))[::-1], key=key)
+
+
+@pytest.mark.parametrize("number", [0, 1, True])
+def test_a_number_is_no_descriptor_here(number: int, key: RootKey) -> None:
+    sealed = seal_bytes(b"data", key=key)
+    calls: list[Callable[[], object]] = [
+        lambda: seal_bytes(number, key=key),  # type: ignore[arg-type]
+        lambda: seal_into(number, bytearray(100_000), key=key),  # type: ignore[arg-type]
+        lambda: seal_into(b"data", number, key=key),  # type: ignore[arg-type]
+        lambda: open_into(sealed, number, key=key),  # type: ignore[arg-type]
+        lambda: open_bytes(number, key=key),  # type: ignore[arg-type]
+    ]
+    for call in calls:
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_input_and_output_may_not_share_memory(key: RootKey, noise: bytes) -> None:
+    """Chunks would be overwritten before they are read, and garbage sealed."""
+    both = bytearray(sealed_length(len(noise)))
+    both[: len(noise)] = noise
+    with pytest.raises(UsageError, match="share memory"):
+        seal_into(memoryview(both)[: len(noise)], both, key=key)
+    assert both[: len(noise)] == noise
+    both[:] = seal_bytes(noise, key=key).ljust(len(both), b"\0")
+    with pytest.raises(UsageError, match="share memory"):
+        open_into(both, memoryview(both)[-len(noise) :], key=key)
+    beside = memoryview(bytearray(1000 + sealed_length(1000)))
+    assert seal_into(beside[:1000], beside[1000:], key=key).raw_bytes == 1000
 
 
 def test_a_target_that_is_too_small_is_a_limit(key: RootKey, noise: bytes, prose: bytes) -> None:

@@ -12,7 +12,7 @@ from strongroom._core.constants import (
     TYPE_MANIFEST,
     TYPE_STREAM,
 )
-from strongroom._core.endpoints import Endpoint
+from strongroom._core.endpoints import Endpoint, bytes_of
 from strongroom._core.headers import Header, parse_header
 from strongroom._core.jobs import (
     UNWATCHED,
@@ -56,6 +56,7 @@ __all__ = [
     "View",
     "Watch",
     "build_info",
+    "bytes_of",
     "check_proof",
     "merkle_path",
     "merkle_root",

@@ -16,6 +16,22 @@ Endpoint: TypeAlias = "int | Buffer"
 
 
 @contextmanager
+def bytes_of(data: Buffer, *, writable: bool = False) -> Iterator[memoryview]:
+    """The bytes of any contiguous buffer, also of an array without elements, where they lie."""
+    given = ffi.from_buffer("uint8_t[]", data, require_writable=writable)
+    with given as mem, memoryview(ffi.buffer(mem)) as view:
+        yield view
+
+
+def overlap(source: Any, target: Any) -> bool:
+    """Do a `srm_source` and a `srm_sink` share memory?"""
+    if source.fd >= 0 or target.fd >= 0:
+        return False
+    reads, writes = (int(ffi.cast("uintptr_t", each.mem)) for each in (source, target))
+    return bool(reads < writes + target.mem_cap and writes < reads + source.mem_len)
+
+
+@contextmanager
 def source_of(source: Endpoint) -> Iterator[Any]:
     """A `srm_source *`, good within the block."""
     if isinstance(source, int):

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from strongroom._core.constants import TYPE_STREAM
-from strongroom._core.endpoints import Endpoint, sink_of, source_of
+from strongroom._core.endpoints import Endpoint, overlap, sink_of, source_of
 from strongroom._core.failures import check, failure_error
 from strongroom._core.headers import Header
 from strongroom._native import ffi, lib
-from strongroom.errors import CancelledError, DamagedError
+from strongroom.errors import CancelledError, DamagedError, UsageError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -280,6 +280,8 @@ def _between(
     with ExitStack() as stack:
         from_ = stack.enter_context(source_of(source))
         to = stack.enter_context(sink_of(target))
+        if overlap(from_[0], to[0]):
+            raise UsageError(f"{doing}: input and output share memory")
         return Job(lambda out: start(from_[0], to[0], out), doing=doing, keep=stack.pop_all())
 
 

@@ -107,12 +107,12 @@ def open_into(data: Buffer, target: Buffer, *, key: Credential, threads: int | N
     """Open a sealed file in memory into a writable buffer, such as a numpy array, without a copy
     on the way. Returns how many bytes of it were filled.
 
-    Raises LimitError when target is too small. On any error it holds nothing of use: some of it
-    may have been written.
+    Raises LimitError when target is too small, UsageError when the two share memory. On any error
+    it holds nothing of use: some of it may have been written.
     """
     with (
         _unlocked(data, key) as (header, session_key, rest),
-        memoryview(target).cast("B") as room,
+        _core.bytes_of(target, writable=True) as room,
     ):
         result = _core.open_stream(
             header, session_key, rest, room, doing=_OPENING, threads=thread_limit(threads)
@@ -123,7 +123,7 @@ def open_into(data: Buffer, target: Buffer, *, key: Credential, threads: int | N
 @contextmanager
 def _unlocked(data: Buffer, key: Credential) -> Iterator[tuple[Header, bytes, memoryview]]:
     """Header, session key, and what follows the header."""
-    with memoryview(data).cast("B") as view:
+    with _core.bytes_of(data) as view:
         header = _core.parse_header(bytes(view[: _core.HEADER_LEN]), doing=_OPENING)
         session_key = unlock(header, key, doing=_OPENING)
         with view[_core.HEADER_LEN :] as rest:

@@ -96,8 +96,9 @@ def seal_bytes(
     threads: int | None = None,
 ) -> bytes:
     """Seal bytes in memory; see seal_file for level, pad and threads."""
-    sealed = bytearray(sealed_length(memoryview(data).nbytes))
-    result = seal_into(data, sealed, key=key, level=level, pad=pad, threads=threads)
+    with _core.bytes_of(data) as view:
+        sealed = bytearray(sealed_length(len(view)))
+        result = seal_into(view, sealed, key=key, level=level, pad=pad, threads=threads)
     return bytes(memoryview(sealed)[: result.stored_bytes])
 
 
@@ -114,10 +115,11 @@ def seal_into(
 
     data: any contiguous buffer, a numpy array for one, which must not change meanwhile; target:
     a writable one of sealed_length(len(data)) bytes or more. Its first stored_bytes bytes are
-    the sealed file. Raises LimitError when target is too small.
+    the sealed file. Raises LimitError when target is too small, UsageError when the two share
+    memory.
     """
     options = seal_options(key, level=level, pad=pad, threads=threads)
-    with memoryview(data).cast("B") as view, memoryview(target).cast("B") as room:
+    with _core.bytes_of(data) as view, _core.bytes_of(target, writable=True) as room:
         return _core.seal(options, view, room, doing="sealing bytes")
 
 
