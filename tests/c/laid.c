@@ -4,6 +4,9 @@
 #include "segment/record.h"
 
 uint8_t *laid_noise;
+/* FRAMES_MOST frames for whichever is laid out: so much costs sanitizers more than its contents. */
+static uint8_t *room;
+static bool room_in_use;
 
 static void keep(laid *s, const data_frame *frames, size_t count) {
     for (size_t i = 0; i < count; i++) {
@@ -36,8 +39,9 @@ data_chunk laid_chunk_of(uint32_t number, uint32_t stored_len, uint32_t raw_len)
 }
 
 void laid_begin(laid *s, data_packer **p) {
-    *s = (laid){.plain = must_alloc(FRAMES_MOST * FRAME_PLAIN_LEN),
-        .put = must_alloc(DATA_CHUNKS_MAX * sizeof(data_entry))};
+    CHECK(!room_in_use);
+    room_in_use = true;
+    *s = (laid){.plain = room, .put = must_alloc(DATA_CHUNKS_MAX * sizeof(data_entry))};
     CHECK_STATUS(SRM_OK, data_packer_new(p));
 }
 
@@ -73,7 +77,7 @@ void laid_end(laid *s, data_packer *p) {
 }
 
 void laid_release(laid *s) {
-    free(s->plain);
+    room_in_use = false;
     free(s->put);
 }
 
@@ -131,7 +135,9 @@ void laid_lay(laid *s, const uint32_t *stored, const uint32_t *raw, uint32_t cou
 int laid_facts(const fact *facts, size_t fact_count) {
     laid_noise = must_alloc(2 * (size_t)CHUNK);
     fill_noise(laid_noise, 2 * (size_t)CHUNK, 1);
+    room = must_alloc(FRAMES_MOST * FRAME_PLAIN_LEN);
     int status = check_facts(facts, fact_count);
+    free(room);
     free(laid_noise);
     return status;
 }

@@ -82,7 +82,7 @@ static void another_key_gives_other_bytes(void) {
 
 int main(void) {
     static const fact facts[] = {
-        FACT(threads_do_not_show_in_what_is_stored_raw),
+        LONG_FACT(threads_do_not_show_in_what_is_stored_raw),
         FACT(threads_do_not_show_in_what_is_compressed),
         FACT(another_key_gives_other_bytes),
     };

@@ -325,10 +325,10 @@ static void sessions_survive_every_failing_allocation(void) {
 
 int main(void) {
     static const fact facts[] = {
-        FACT(sessions_survive_every_failing_allocation),
-        FACT(jobs_survive_every_failing_allocation),
+        LONG_FACT(sessions_survive_every_failing_allocation),
+        LONG_FACT(jobs_survive_every_failing_allocation),
         FACT(views_survive_every_failing_allocation),
-        FACT(reading_survives_every_failing_allocation),
+        LONG_FACT(reading_survives_every_failing_allocation),
         FACT(repositories_survive_every_failing_allocation),
     };
     fill_text(raw, RAW_LEN);

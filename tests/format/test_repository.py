@@ -179,7 +179,11 @@ def test_both_refuse_the_same_slots(store: MemoryStore) -> None:
 
 @pytest.mark.parametrize("seq", [12, 256], ids=["removal", "checkpoint"])
 def test_both_refuse_the_same_of_every_kind(seq: int) -> None:
-    """Bytes of the head, and of each list, altered and signed again, MAC included."""
+    """Bytes of the head, and of each list, altered and signed again, MAC included.
+
+    One bit of each, the highest and the lowest by turns: what precedes a checkpoint is read again
+    every time.
+    """
     store = MemoryStore()
     fill(Log(store, CONFIG, KEYS), seq)
     name = f"log/{seq:016x}"
@@ -187,15 +191,15 @@ def test_both_refuse_the_same_of_every_kind(seq: int) -> None:
     config = reference.read_config(CONFIG.stored)
     ends = len(good) - 96 - int.from_bytes(good[12:16], "big")
     for at in {*range(8, 32), *range(96, 164), 164 + 63, *range(ends - 20, ends)}:
-        for bit in (1, 0x80):
-            body = good[:at] + bytes([good[at] ^ bit]) + good[at + 1 : -96]
-            body += hmac.digest(mac_key(KEYS), body, "sha256")
-            signed = body + Ed25519PrivateKey.from_private_bytes(KEYS.sign).sign(body)
-            store.objects[name] = signed
-            theirs = code(reference.read_log, store.objects, config, SECRET)
-            assert theirs == code(load_whole, store), at
-            refused += theirs in (13, 14)
-    assert refused > 200
+        bit = 0x80 if at % 2 else 1
+        body = good[:at] + bytes([good[at] ^ bit]) + good[at + 1 : -96]
+        body += hmac.digest(mac_key(KEYS), body, "sha256")
+        signed = body + Ed25519PrivateKey.from_private_bytes(KEYS.sign).sign(body)
+        store.objects[name] = signed
+        theirs = code(reference.read_log, store.objects, config, SECRET)
+        assert theirs == code(load_whole, store), at
+        refused += theirs in (13, 14)
+    assert refused > 100
 
 
 @pytest.mark.parametrize(

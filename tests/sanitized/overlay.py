@@ -32,6 +32,7 @@ LEFT_OUT = (
     # Long for their size, not for what the core does in them.
     "tests/faults/test_inputs.py::test_three_sparse_gibibytes_come_back",
     "tests/format/test_core.py::test_a_directory_head_across_a_frame_boundary_is_read",
+    "tests/unit/test_chunk_index.py::test_ten_million_chunks_fit_a_small_index",
 )
 # Of repositories, those that preload a library of their own, count memory, or take minutes here;
 # the C programs go over the same code with sanitizers.
@@ -49,7 +50,9 @@ IGNORED = (
         )
     ),
     "tests/format/test_lies.py",
-    "tests/format/test_slots.py",  # nothing of the core is in it
+    # Nothing of the core is in these.
+    "tests/format/test_repository.py",
+    "tests/format/test_slots.py",
 )
 
 
