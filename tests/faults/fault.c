@@ -9,7 +9,7 @@
  * FAULT_TRACE: a file that gets a line for each call: its kind, a tab, the path.
  * FAULT_RECORD: a file that gets all that is needed to do the calls again, for those that make
  *   names, contents and lengths: a line of kind, offset, count of bytes that follow, and path; then
- *   the bytes that were written, or the name that was renamed.
+ *   the bytes that were written, or the name that was renamed or linked.
  * FAULT_READS: if set, calls that read files below the folder count, and no others. */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,6 +88,8 @@ static void resolve(int fd, const char *path, char *out) {
     }
     if (path != NULL)
         snprintf(out + len, PATH_MAX - len, "%s%s", path[0] == '/' ? "" : "/", path);
+    if (sscanf(out, "/proc/%*d/fd/%d", &through) == 1)
+        resolve(through, NULL, out); /* by its number in the folder of descriptors */
 }
 
 static bool is_below(const char *path) {
@@ -177,6 +179,8 @@ static int open_at(int fd, const char *path, int flags, mode_t mode) {
     int made = (int)syscall(SYS_openat, fd, path, flags | O_LARGEFILE, mode);
     if ((flags & O_CREAT) != 0)
         noted(made, "create", fd, path, 0, NULL, 0);
+    if ((flags & O_TMPFILE) == O_TMPFILE)
+        noted(made, "nameless", made, NULL, 0, NULL, 0);
     if ((flags & O_TRUNC) != 0)
         noted(made, "truncate", fd, path, 0, NULL, 0);
     return made;
@@ -337,9 +341,12 @@ int rename(const char *from, const char *path) {
 }
 
 int linkat(int from_fd, const char *from, int fd, const char *path, int flags) {
-    return growth_fails("link", fd, path)
-               ? -1
-               : (int)syscall(SYS_linkat, from_fd, from, fd, path, flags);
+    char old[PATH_MAX];
+    if (growth_fails("link", fd, path))
+        return -1;
+    resolve(from_fd, from, old);
+    long done = syscall(SYS_linkat, from_fd, from, fd, path, flags);
+    return (int)noted(done, "link", fd, path, 0, old, strlen(old));
 }
 
 int link(const char *from, const char *path) {
@@ -370,7 +377,9 @@ int rmdir(const char *path) {
 }
 
 int mkdirat(int fd, const char *path, mode_t mode) {
-    return growth_fails("mkdir", fd, path) ? -1 : (int)syscall(SYS_mkdirat, fd, path, mode);
+    if (growth_fails("mkdir", fd, path))
+        return -1;
+    return (int)noted(syscall(SYS_mkdirat, fd, path, mode), "mkdir", fd, path, 0, NULL, 0);
 }
 
 int mkdir(const char *path, mode_t mode) {

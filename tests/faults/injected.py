@@ -113,7 +113,12 @@ class Driver:
         return self._run(fault, do="guess", base=base, passwords=passwords)
 
     def program(
-        self, base: Path, *words: str | Path, code: int | None = 0, keyed: bool = True
+        self,
+        base: Path,
+        *words: str | Path,
+        code: int | None = 0,
+        keyed: bool = True,
+        fault: Fault | None = None,
     ) -> Run:
         """The whole program, in the folder base, with the library's key and caches.
 
@@ -129,7 +134,7 @@ class Driver:
             "XDG_STATE_HOME": str(base / "states"),
         }
         given = words if words[0] == "scrub" or not keyed else (*words, "--key-file", key)
-        told = self._run(None, do="program", cwd=base, words=given, env=env).told
+        told = self._run(fault, do="program", cwd=base, words=given, env=env).told
         found = Run(told["exit"], told["out"].encode(), told["err"])
         assert found.code in ({0, 13} if code is None else {code}), found
         assert "Traceback" not in found.err

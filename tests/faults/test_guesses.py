@@ -1,119 +1,22 @@
 """What happens to a vault's disk, its power or its process: no guess is answered that was not
 charged, and no charge that was answered is taken back.
-
-For power cuts all that changes files is recorded, with every sync. Then, for each moment, folders
-are made that a file system may come back with: of what was not synced, contents by sectors and
-names alike, all, nothing, or any part is there.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from faults.disk import Disk, files, recorded
 from faults.guesses import PASSWORD, POLICY, TOLD, house_in, make
 from faults.injected import Driver, Fault, steps_of
 from strongroom.vault.server.rows import State
 from vault.parties import House, Person
 
-SECTOR = 512
 WRONG = ["wrong", "wrong again", "wrong for the last time"]
-
-
-@dataclass(frozen=True)
-class Call:
-    """See fault.c."""
-
-    kind: str
-    offset: int
-    path: str
-    data: bytes
-
-
-def recorded(path: Path, base: Path) -> Iterator[Call]:
-    """All but the index of SQLite's log, which is memory that processes share."""
-    content, at = path.read_bytes(), 0
-    while at < len(content):
-        end = content.index(b"\n", at)
-        kind, offset, count, name = content[at:end].decode().split("\t")
-        at = end + 1 + int(count)
-        if not name.endswith("-shm"):
-            below = str(Path(name).relative_to(base))
-            yield Call(kind, int(offset), below, content[end + 1 : at])
-
-
-@dataclass
-class Content:
-    """A file's, whatever its names are: what is sure to stay, and what was done since."""
-
-    sure: bytes = b""
-    since: list[Call] = field(default_factory=list)
-
-    def came_back(self, chance: random.Random, share: float) -> bytes:
-        content = bytearray(self.sure)
-        for call in self.since:
-            if call.kind == "truncate":
-                if chance.random() < share:
-                    content = content[: call.offset].ljust(call.offset, b"\0")
-                continue
-            for begin in range(0, len(call.data), SECTOR):
-                if chance.random() < share:
-                    piece, place = call.data[begin : begin + SECTOR], call.offset + begin
-                    content = content.ljust(place, b"\0")
-                    content[place : place + len(piece)] = piece
-        return bytes(content)
-
-    def sync(self) -> None:
-        self.sure, self.since = self.came_back(random.Random(0), 1), []
-
-
-@dataclass
-class Disk:
-    """Files by name: as a program sees them, and as they are sure to be after a power cut."""
-
-    names: dict[str, Content]
-    sure: dict[str, Content]
-
-    def do(self, call: Call, base: Path) -> None:
-        if call.kind in {"write", "truncate"}:
-            self.names[call.path].since.append(call)
-        elif call.kind == "create":
-            self.names.setdefault(call.path, Content())
-        elif call.kind == "rename":
-            old = str(Path(call.data.decode()).relative_to(base))
-            self.names[call.path] = self.names.pop(old)
-        elif call.kind == "unlink":
-            del self.names[call.path]
-        elif call.path in self.names:
-            self.names[call.path].sync()
-        else:
-            self._sync_names(call.path)
-
-    def _sync_names(self, folder: str) -> None:
-        def others(names: dict[str, Content], *, inside: bool) -> dict[str, Content]:
-            return {n: c for n, c in names.items() if (str(Path(n).parent) == folder) == inside}
-
-        self.sure = others(self.sure, inside=False) | others(self.names, inside=True)
-
-    def came_back(self, seed: int, share: float) -> dict[str, bytes]:
-        chance = random.Random(seed)
-        names = {}
-        for name in sorted(self.names.keys() | self.sure.keys()):
-            content = (self.names if chance.random() < share else self.sure).get(name)
-            if content is not None:
-                names[name] = content.came_back(chance, share)
-        return names
-
-
-def files(base: Path) -> dict[str, bytes]:
-    found = (path for path in base.rglob("*") if path.is_file())
-    return {str(path.relative_to(base)): path.read_bytes() for path in found}
 
 
 def lay_out(base: Path, names: dict[str, bytes]) -> None:
@@ -146,10 +49,9 @@ def test_a_charge_that_was_answered_outlives_a_power_cut(
 ) -> None:
     base, again, record = tmp_path / "base", tmp_path / "again", tmp_path / "record"
     make(base)
-    before = files(base)
+    disk = Disk.of(base)
     assert faulty.guess(base, passwords, Fault(base, record=record)).told["refused"] == []
-    contents = {name: Content(content) for name, content in before.items()}
-    disk, told, states, counts = Disk(dict(contents), dict(contents)), b"", set(), set()
+    told, states, counts = b"", set(), set()
     for call in recorded(record, base):
         disk.do(call, base)
         if call.path == TOLD:
