@@ -84,6 +84,25 @@ def test_subsets_go_round_and_read_everything_once() -> None:
     assert again.round.segments == 2
 
 
+def test_progress_ends_at_what_was_said_to_be_read(interrupted: None) -> None:
+    """Of the part that is read, not of all there is: else the time left would be a lie."""
+    for subset, data in ((0.3, False), (None, True), (None, False)):
+        totals, read = list[int](), list[int]()
+        with Repository.open("repo", key=KEY, state="state", cache="cache") as repository:
+            found = repository.verify(
+                subset=subset,
+                data=data,
+                on_total=totals.append,
+                progress=lambda done, _, read=read: read.append(done),
+            )
+        assert read == sorted(read)
+        assert read[-1] == totals[0]
+        assert (totals[0] < found.stored_bytes) == (not data)
+    totals, read = [], []
+    scrub(resume=True, on_total=totals.append, progress=lambda done, _: read.append(done))
+    assert 0 < read[-1] == totals[0]
+
+
 def test_a_subset_reads_at_least_a_segment_and_at_most_all() -> None:
     first = verify(1e-9)
     assert first.read is not None

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strongroom._core import TYPE_DATA, UNWATCHED, Watch
+from strongroom._core import TYPE_DATA, TYPE_MANIFEST, UNWATCHED, Watch
 from strongroom._core.segments import segment_error
 from strongroom.errors import CancelledError, DamagedError, StrongroomError
 from strongroom.manifest.entry import FILE, ID_LEN
@@ -79,10 +79,11 @@ def verify(
 
     data: check every stored byte too: every frame, record, chunk id and root. subset: a part of
     them, at least that share of the stored bytes, above 0 and up to 1; the next call goes on from
-    there, and when all were checked begins again. on_total: called with the bytes to be read.
-    What is found lost is forgotten by the index, so that the next backup stores it again. report:
-    called for each damaged segment, and then for exactly those files that cannot be restored. The
-    log was checked when the repository was opened. Raises CancelledError, UsageError.
+    there, and when all were checked begins again. on_total: called with the bytes to be read,
+    manifests included. What is found lost is forgotten by the index, so that the next backup stores
+    it again. report: called for each damaged segment, and then for exactly those files that cannot
+    be restored. The log was checked when the repository was opened. Raises CancelledError,
+    UsageError.
     """
     work = _Verification(opened, thread_limit(threads), report, watch)
     if subset is not None:
@@ -108,8 +109,13 @@ class _Verification:
         segments = list(self._opened.log.segments())
         self._check_presence(segments)
         bad: dict[bytes, NDArray[np.uint8]] = {}
+        manifests = {s.id: s.length for s in segments if s.type == TYPE_MANIFEST}
+        due: Sequence[SegmentRef] = ()
         if source is not None:
-            bad = self._check_data([s for s in segments if s.type == TYPE_DATA], source, on_total)
+            due = source.begin([s for s in segments if s.type == TYPE_DATA])
+        on_total(sum(segment.length for segment in due) + sum(manifests.values()))
+        if source is not None:
+            bad = self._check_data(due, source)
         inner = Watch(cancel=self._watch.cancel)
         failures = self._opened.rebuild_index(
             damaged=self._damaged_data(segments), bad=bad, watch=inner
@@ -119,6 +125,9 @@ class _Verification:
         snapshots = self._opened.snapshots
         for snapshot in snapshots:
             self._check_snapshot(snapshot)
+            self._done_bytes += manifests[snapshot.id]
+            if self._watch.progress is not None:
+                self._watch.progress(self._done_bytes, 0)
         return VerifyResult(
             snapshots=len(snapshots),
             files=self._files,
@@ -150,15 +159,10 @@ class _Verification:
             self._pause()
 
     def _check_data(
-        self,
-        segments: Sequence[SegmentRef],
-        source: DataSource,
-        on_total: Callable[[int], None],
+        self, due: Sequence[SegmentRef], source: DataSource
     ) -> dict[bytes, NDArray[np.uint8]]:
-        """Read the data segments that are due. The ids of chunks that are bad, by segment."""
+        """Read data segments. The ids of chunks that are bad, by segment."""
         lost: dict[bytes, NDArray[np.uint8]] = {}
-        due = source.begin(segments)
-        on_total(sum(segment.length for segment in due))
         for at in range(0, len(due), source.at_once):
             batch = due[at : at + source.at_once]
             statuses, bad = self._opened.segments.verify(
