@@ -204,12 +204,12 @@ def test_the_tenth_wrong_guess_destroys_the_record_for_good(house: House, anna: 
     for _ in range(10):
         guess = anna.guess("wrong")
         guess.give_up()
-    refused(Code.DESTROYED, anna.offer)
-    refused(Code.STALE, guess.ask)
-    assert house.record(anna.ref, record_id).state == State.DESTROYED
     stored = house.everything()
     for secret in (before.sealed_setup, before.password_file, before.wrapped):
         assert secret not in stored
+    refused(Code.DESTROYED, anna.offer)
+    refused(Code.STALE, guess.ask)
+    assert house.record(anna.ref, record_id).state == State.DESTROYED
     assert house.user(anna.ref).owner_pk != wire.NO_KEY
 
 

@@ -28,13 +28,15 @@ from strongroom import (
 from strongroom.errors import LimitError, UnreachableError
 from strongroom.keys.password import KdfParameters
 from strongroom.keys.slot import SLOT_PASSWORD, frame_slot
-from strongroom.ops.vault import Account, connect, recover, register
+from strongroom.ops.vault import Account, connect, owners_log, recover, register
 from strongroom.repository.config import Config, read_config
 from strongroom.repository.create import create_repository
 from strongroom.repository.slots import put_slot, read_slots
 from strongroom.stores.local import LocalStore
+from strongroom.vault.client import enrol
+from strongroom.vault.client.derive import wrap_root
 from strongroom.vault.client.pins import read_pins
-from strongroom.vault.messages import Answered, Confirming, Offer, Opened, Released
+from strongroom.vault.messages import Answered, Confirming, LogEntry, Offer, Opened, Released
 from vault.machines import PASSWORD
 from vault.service import Service
 
@@ -461,3 +463,43 @@ def test_an_owner_goes_on_with_another_account_at_the_same_vault(
     read_pins(ops_config(owner).repo_id).path.unlink()
     assert owner.recover(NEW) == ROOT
     assert len(list(owner.store.list("keys/"))) == 1
+
+
+def test_what_comes_back_is_compared_before_the_old_record_goes(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner.register()
+    other = RootKey(bytes(32))
+    monkeypatch.setattr(enrol, "wrap_root", lambda key, name, _: wrap_root(key, name, other))
+    with pytest.raises(DamagedError, match="another root key than it was given"):
+        owner.register(NEW)
+    assert owner.recover() == ROOT
+
+
+SIZE = LogEntry.LAYOUT.size
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda log: log[:9] + bytes([log[9] ^ 1]) + log[10:],
+        lambda log: log[SIZE:],
+        lambda log: log[SIZE : 2 * SIZE] + log[:SIZE] + log[2 * SIZE :],
+        lambda log: log[:SIZE] + log[2 * SIZE :],
+        lambda log: log[:-1],
+        lambda log: log[:-SIZE],
+    ],
+    ids=["altered", "first gone", "swapped", "one gone", "cut", "end gone"],
+)
+def test_a_forged_log_is_refused(owner: Owner, between: Between, lie: Lie) -> None:
+    owner.register()
+    owner.recover()
+
+    def log() -> list[str]:
+        connection = connect(owner.store, owner.account, doing="reading")
+        return [event for _, event in owners_log(connection, doing="reading")]
+
+    assert log() == ["registered", "confirmed", "charged", "recovered"]
+    between.lies["owner/log"] = lambda page: lie(page) if page else page
+    with pytest.raises(DamagedError, match=r"forged|cut|not the one"):
+        log()

@@ -91,6 +91,19 @@ def test_a_pending_record_is_no_place_to_guess(house: House) -> None:
     made.confirm()
 
 
+def test_only_who_logged_in_confirms(house: House, anna: Person) -> None:
+    made = anna.register("new")
+    asked = messages.ConfirmFinish(made.opened.record_id, bytes(64))
+    refused(Code.PROOF, lambda: register.confirm_finish(house.core, anna.ref, asked))
+    made.log_in()
+    thief = replace(made, export_key=bytes(64))
+    thief.answer, thief.hash = made.answer, made.hash
+    refused(Code.PROOF, thief.finish)
+    made.answer = replace(made.answer, nonce=bytes(32))
+    refused(Code.PROOF, made.finish)
+    assert anna.guess(PASSWORD).is_right()
+
+
 def test_a_pending_record_evaluates_one_request_only(house: House) -> None:
     """Each further one would be a guess at the record that it becomes."""
     anna = Person(house.core)
