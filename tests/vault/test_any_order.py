@@ -31,11 +31,13 @@ class Guessing(RuleBasedStateMachine):
         self.anna = Person(self.house.core)
         self.anna.registered(PASSWORD)
         self.guesses: list[Guess] = []
+        self.other = self.house.open()
         self.answered: set[bytes] = set()
-        self.since_success = 0
+        self.since_success = self.since_proof = 0
 
     def teardown(self) -> None:
-        self.house.core.store.close()
+        for core in (self.house.core, self.other):
+            core.store.close()
         self._folder.cleanup()
 
     @rule()
@@ -67,6 +69,7 @@ class Guessing(RuleBasedStateMachine):
         if guess.login.ke1 not in self.answered:
             self.answered.add(guess.login.ke1)
             self.since_success += 1
+            self.since_proof += 1
 
     @rule(n=pick, signature=st.sampled_from([bytes(64), b"\1" * 64]))
     def finish(self, n: int, signature: bytes) -> None:
@@ -91,7 +94,11 @@ class Guessing(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.house.core.store.close()
-        self.house.core = self.house.open()
+        self.anna.core = self.house.core = self.house.open()
+
+    @rule()
+    def go_on_at_another_process(self) -> None:
+        self.house.core, self.other = self.other, self.house.core
         self.anna.core = self.house.core
 
     @rule()
@@ -104,14 +111,19 @@ class Guessing(RuleBasedStateMachine):
         assert guess.release() == self.anna.wrapped
         self.since_success = 0
 
+    @rule()
+    def owner_registers_anew(self) -> None:
+        self.anna.registered(PASSWORD)
+        self.since_success = self.since_proof = 0
+
     @invariant()
     def what_was_answered_was_charged(self) -> None:
         if hasattr(self, "house"):
             user = self.house.user(self.anna.ref)
             assert user.left == ATTEMPTS - self.since_success
-            assert user.lifetime == len(self.answered)
+            assert user.lifetime == self.since_proof
             assert self.since_success <= ATTEMPTS
 
 
 TestGuessing = Guessing.TestCase
-TestGuessing.settings = settings(max_examples=6, stateful_step_count=30, deadline=None)
+TestGuessing.settings = settings(max_examples=8, stateful_step_count=30, deadline=None)

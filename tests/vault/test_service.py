@@ -8,6 +8,7 @@ import http.server
 import io
 import itertools
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -160,6 +161,39 @@ def test_no_message_is_answered_with_an_internal_error(
 @functools.cache
 def fuzzed_account(service: Service) -> str:
     return service.token("gus")
+
+
+HEAD = b"POST /v1/owner/state HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "statuses"),
+    [
+        (HEAD + b"Content-Length: -1\r\n\r\n", b"400"),
+        (HEAD + b"Content-Length: 0\r\nContent-Length: 1\r\n\r\n", b"400"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFF\r\n" + bytes(9000), b"400"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 5000, b"400"),
+        (HEAD + b"X: " + b"a" * 1_000_000 + b"\r\n\r\n", b"400"),
+        (HEAD + b"X: y\r\n" * 200_000 + b"\r\n", b"400"),
+        ((HEAD + b"Content-Length: 0\r\n\r\n") * 5, b"401"),
+        (b"PUT" + HEAD[4:] + b"Content-Length: 0\r\n\r\n", b"405"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"404"),
+        (bytes(100) + b"\r\n\r\n", b"400"),
+    ],
+)
+def test_http_that_no_client_speaks_is_refused(
+    service: Service, said: bytes, statuses: bytes
+) -> None:
+    with connect(service) as raw:
+        with contextlib.suppress(OSError):  # it may be cut off before it has said all
+            raw.sendall(said)
+        answer, cut = b"", False
+        try:
+            while piece := raw.recv(65536):
+                answer += piece
+        except ConnectionResetError:  # what was not read yet may take the answer with it
+            cut = True
+    assert re.findall(rb"HTTP/1.1 (\d+)", answer) in ([statuses], [] if cut else [statuses])
 
 
 # --- strangers who only connect ---
