@@ -19,7 +19,7 @@ from dev.console import SetupError, say, step
 SHELF = "services"
 SERVICES = {
     "etcd-server": ("etcd-server", "etcd-client"),
-    "softhsm2": ("libsofthsm2",),
+    "softhsm2": ("libsofthsm2", "softhsm2"),
 }
 """Packages of each."""
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.keys.file import FileKeys
+from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.store import StoreFailedError
 from strongroom.vault.server.witness import FileWitness
@@ -23,7 +24,7 @@ TOLD = "told"
 
 def house_in(base: Path) -> House:
     """As another process would open it. Raises StoreFailedError, DamagedError."""
-    keeper = FileKeeper.load(base / "vault/vault.key")
+    keeper = Keeper([FileKeys(base / "vault/vault.key")])
     witness = FileWitness(base / "witness/number", keeper)
     return House(base / "vault", policy=POLICY, witness=witness)
 

@@ -9,6 +9,7 @@ import pytest
 
 from vault.parties import House, Person
 from vault.service import Service, served
+from vault.tokens import token
 
 PASSWORD = "granite otter velvet lantern"
 
@@ -32,3 +33,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A vault without delays, served for all tests of a run: each takes an account of its own."""
     with served(tmp_path_factory.mktemp("vault") / "here") as made:
         yield made
+
+
+__all__ = ["token"]

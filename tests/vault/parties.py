@@ -17,7 +17,8 @@ from strongroom.vault.opaque import Login, Registration
 from strongroom.vault.server import owner, recover, register
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.core import Core, found
-from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.keys.file import FileKeys
+from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import Record, User
 from strongroom.vault.server.sqlite import SqliteStore
@@ -50,13 +51,13 @@ class House:
     times: Times = field(default_factory=Times)
     policy: Policy = NO_DELAYS
     witness: Witness = field(default_factory=NoWitness)
+    keeper: Keeper = None  # type: ignore[assignment] # None: keys in a file
 
     def __post_init__(self) -> None:
-        path = self.folder / "vault.key"
-        if path.exists():
-            self.keeper = FileKeeper.load(path)
-        else:
-            self.keeper = FileKeeper.create(path)
+        if self.keeper is None:
+            path = self.folder / "vault.key"
+            self.keeper = Keeper([FileKeys(path) if path.exists() else FileKeys.make(path)])
+        if not self.database.exists():
             with closing(SqliteStore(self.database)) as store:
                 found(store, self.keeper)
         self.core = self.open()

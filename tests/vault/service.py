@@ -108,8 +108,9 @@ def make_service(
     witness: Path | None = None,
     tls: tuple[Path, Path] | None = None,
     etcd: str | None = None,
+    hsm: str | None = None,
 ) -> Service:
-    """Not yet started. policy, etcd: lines of their tables. tls: certificate and key."""
+    """Not yet started. policy, etcd, hsm: lines of their tables. tls: certificate and key."""
     folder.mkdir(exist_ok=True)
     service = Service(folder)
     make_vault(
@@ -118,6 +119,7 @@ def make_service(
         witness=None if witness is None else str(witness),
         tls=None if tls is None else (str(tls[0]), str(tls[1])),
         etcd=etcd,
+        hsm=hsm,
     )
     with service.config.open("a") as file:
         file.write(policy)

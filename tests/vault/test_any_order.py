@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from strongroom.vault.messages import RecoverFinish, RegisterBegin
 from strongroom.vault.opaque import Login
 from strongroom.vault.server import recover, register
-from strongroom.vault.server.core import RefusalError
+from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.wire import SUITE
 from vault.conftest import PASSWORD
 from vault.parties import Guess, House, Person

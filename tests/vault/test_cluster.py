@@ -205,7 +205,8 @@ from pathlib import Path
 from strongroom.vault.messages import Answered
 from strongroom.vault.opaque import credential_response
 from strongroom.vault.server import recover
-from strongroom.vault.server.core import RefusalError, context
+from strongroom.vault.server.core import context
+from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.wire import identifier
 
 charge = recover.attempt

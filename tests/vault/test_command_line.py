@@ -18,7 +18,8 @@ from strongroom.vault.client.address import fingerprint, parse_address
 from strongroom.vault.client.derive import owner_key, public_of
 from strongroom.vault.client.endpoint import Endpoint, _context
 from strongroom.vault.messages import Offer, Opened, RecoverBegin, RegisterBegin
-from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.keys.file import FileKeys
+from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.wire import NO_ID
 from vault.certificates import make_certificate
 from vault.machines import PASSWORD, Home, make_home, registered
@@ -179,7 +180,7 @@ def test_the_fingerprint_that_is_given_to_add_vault_is_compared(
     assert "nothing was stored" in run.err
     assert home.slots() == []
     assert home.machine.pins == []
-    vault_id = FileKeeper.load(service.folder / "vault.key").vault_id
+    vault_id = Keeper([FileKeys(service.folder / "vault.key")]).vault_id
     right = fingerprint(public_of(owner_key(key, vault_id)))
     home.machine("key", "add-vault", f"{service.url}#{right}", *words)
     assert len(home.slots()) == 1

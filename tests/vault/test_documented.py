@@ -22,6 +22,7 @@ from strongroom.vault.messages import (
 from strongroom.vault.server.access import Access, read_access
 from strongroom.vault.server.app import VERBS
 from strongroom.vault.server.census import Census
+from strongroom.vault.server.hsm import Hsm, read_hsm
 from strongroom.vault.server.metrics import render
 from strongroom.vault.server.policy import Policy
 from vault.parties import House
@@ -82,9 +83,17 @@ def test_numbers_of_the_rules_are_those_that_are_documented() -> None:
     assert f"a body of at most {wire.BODY_MAX} bytes" in VAULT
 
 
+HSM, ETCD = re.findall(r"^```toml\n(.*?)^```$", VAULT, re.MULTILINE | re.DOTALL)
+
+
+def test_the_table_of_a_hardware_module_is_whole(tmp_path: Path) -> None:
+    table = tomllib.loads(HSM) | {"vault": "00" * 16}
+    assert table.keys() == {field.name for field in fields(Hsm)}
+    assert read_hsm(table, tmp_path).key_per_record is False
+
+
 def test_the_table_of_etcd_is_whole(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^```toml\n(.*?)^```$", VAULT, re.MULTILINE | re.DOTALL)
-    table = tomllib.loads(block)
+    table = tomllib.loads(ETCD)
     assert read_access(table, tmp_path).user == table["user"]
     assert table.keys() == {field.name for field in fields(Access)}
     defaults = {field.name: field.default for field in fields(Access)}

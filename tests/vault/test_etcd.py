@@ -20,7 +20,8 @@ from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.core import Core, found
 from strongroom.vault.server.etcd import EtcdStore
 from strongroom.vault.server.gateway import CompactedError, Gateway, UnknownOutcomeError, to_text
-from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.keys.file import FileKeys
+from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.server.store import Store, StoreFailedError, Transaction
 from strongroom.vault.server.witness import NoWitness
 from vault.certificates import make_certificate
@@ -139,7 +140,7 @@ def test_a_transaction_whose_answer_was_lost_is_done_once(
 def test_a_guess_whose_charge_was_lost_on_the_way_is_charged_once(
     losing: EtcdStore, tmp_path: Path, was_done: bool
 ) -> None:
-    keeper = FileKeeper.create(tmp_path / "key")
+    keeper = Keeper([FileKeys.make(tmp_path / "key")])
     found(losing, keeper)
     core = Core(losing, keeper, policy=NO_DELAYS, clock=Clock(), witness=NoWitness())
     anna = Person(core)

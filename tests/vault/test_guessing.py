@@ -12,7 +12,7 @@ from strongroom.vault import messages, wire
 from strongroom.vault.messages import Event
 from strongroom.vault.opaque import Login, MalformedError, WrongPasswordError
 from strongroom.vault.server import owner, recover, register
-from strongroom.vault.server.core import RefusalError
+from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import State
 from strongroom.vault.server.sweeping import sweep

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from strongroom.errors import TargetError, UsageError
-from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.keys.file import FileKeys
+from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.server.newfile import write_new
 
 
@@ -36,6 +37,6 @@ def test_a_key_that_cannot_be_made_durable_is_not_there(
 
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(TargetError, match="No space left"):
-        FileKeeper.create(tmp_path / "key")
+        Keeper([FileKeys.make(tmp_path / "key")])
     assert list(tmp_path.iterdir()) == []
-    FileKeeper.create(tmp_path / "key")
+    Keeper([FileKeys.make(tmp_path / "key")])

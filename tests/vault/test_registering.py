@@ -10,7 +10,8 @@ from strongroom import UsageError
 from strongroom.vault import messages, statements, wire
 from strongroom.vault.opaque import Login, Registration, WrongPasswordError
 from strongroom.vault.server import owner, recover, register
-from strongroom.vault.server.core import RefusalError, verify
+from strongroom.vault.server.core import verify
+from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.wire import Code

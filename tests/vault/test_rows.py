@@ -19,8 +19,9 @@ from strongroom.vault.fields import Fields
 from strongroom.vault.opaque import Login
 from strongroom.vault.server import owner, recover
 from strongroom.vault.server.clock import Clock
-from strongroom.vault.server.core import Ledger
-from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.keys.file import FileKeys
+from strongroom.vault.server.keys.keeper import Keeper
+from strongroom.vault.server.ledger import Ledger
 from strongroom.vault.server.operate import status
 from strongroom.vault.server.rows import Head, Record, State, User
 from strongroom.vault.server.sqlite import SqliteStore
@@ -132,7 +133,7 @@ def test_a_sealed_setup_opens_only_in_its_own_record(house: House, anna: Person)
 
 def test_another_vaults_key_opens_nothing(house: House, anna: Person) -> None:
     (house.folder / "vault.key").unlink()
-    house.keeper = FileKeeper.create(house.folder / "vault.key")
+    house.keeper = Keeper([FileKeys.make(house.folder / "vault.key")])
     with pytest.raises(DamagedError):
         house.open()
 
@@ -461,13 +462,13 @@ def test_a_damaged_pending_row_is_dropped(house: House, anna: Person) -> None:
 
 def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "vault.key"
-    made = FileKeeper.create(path)
-    assert FileKeeper.load(path).vault_id == made.vault_id
+    made = Keeper([FileKeys.make(path)])
+    assert Keeper([FileKeys(path)]).vault_id == made.vault_id
     path.chmod(0o640)
     with pytest.raises(UsageError, match="can be read by others"):
-        FileKeeper.load(path)
+        Keeper([FileKeys(path)])
     with pytest.raises(UsageError, match="never replaced"):
-        FileKeeper.create(path)
+        Keeper([FileKeys.make(path)])
 
 
 @pytest.mark.parametrize("text", ["", "strongroom vault key 1\n00\n00\n", "é", "x\n" * 3])
@@ -476,7 +477,7 @@ def test_what_is_no_key_is_refused(tmp_path: Path, text: str) -> None:
     path.touch(0o600)
     path.write_text(text)
     with pytest.raises((DamagedError, SourceError)):
-        FileKeeper.load(path)
+        Keeper([FileKeys(path)])
 
 
 def test_without_the_key_the_database_tells_nothing_of_accounts(house: House, anna: Person) -> None:

@@ -40,7 +40,8 @@ from strongroom.vault.server.accounts import TokenFile
 from strongroom.vault.server.app import VERBS, make_app
 from strongroom.vault.server.config import read_config
 from strongroom.vault.server.eventlog import EventLog
-from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.keys.file import FileKeys
+from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.server.opening import opened
 from strongroom.vault.server.operate import unlock
 from strongroom.vault.server.witness import FileWitness
@@ -380,7 +381,7 @@ def test_plain_http_is_for_loopback_only(program: Program, tmp_path: Path) -> No
     [
         ('listen = "127.0.0.1:0"', "", "listen is missing"),
         ('listen = "127.0.0.1:0"', 'listen = "here"', "an address and a port"),
-        ("[policy]", 'hsm = "x"\n[policy]', "hsm is unknown"),
+        ("[policy]", 'hms = "x"\n[policy]', "hms is unknown"),
         ("delays = [0]", "delays = 0", "delays"),
         ("delays = [0]", "delays = [-1]", "delays"),
         ("delays = [0]", "attempts = 0", "attempts"),
@@ -584,7 +585,8 @@ def test_a_jump_of_the_clock_is_an_alarm(house: House) -> None:
 
 
 def witness_says(service: Service, revision: int) -> None:
-    keeper = FileKeeper.load(service.folder / "vault.key")
+    keeper = Keeper([FileKeys(service.folder / "vault.key")])
+    keeper.use(1)
     FileWitness(service.folder.parent / "witness", keeper).tell(revision)
 
 
@@ -597,11 +599,11 @@ sys.path.insert(0, sys.argv[4])
 from strongroom.vault.server import recover
 from strongroom.vault.server.config import read_config
 from strongroom.vault.server.eventlog import EventLog
-from strongroom.vault.server.keeper import FileKeeper
+from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.messages import RecoverAttempt
 from vault.parties import Guess, House, Person
 
-class Dying(FileKeeper):
+class Dying(Keeper):
     def unseal(self, sealed, context):
         os.kill(os.getpid(), 9)
 

@@ -64,6 +64,7 @@ VAULT_VERBS: Final = {
     "backup": "Copy all rows.",
     "restore": "Fill an empty store from such a copy.",
     "unlock": "Serve a copy that was put back.",
+    "rotate-keys": "Write everything anew with new keys.",
 }
 
 EXIT_INTERRUPTED: Final = 130

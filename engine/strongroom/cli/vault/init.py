@@ -19,6 +19,7 @@ from strongroom.vault.server.service import make_vault
 @click.option("--tls-certificate", type=FILE, help="PEM; with --tls-key.")
 @click.option("--tls-key", type=FILE, help="PEM.")
 @click.option("--etcd", type=FILE, help="File with the lines of [etcd]: the rows are kept there.")
+@click.option("--hsm", type=FILE, help="File with the lines of [hsm]: the keys are kept there.")
 @with_config
 @with_console
 def command(
@@ -29,12 +30,13 @@ def command(
     tls_certificate: Path | None,
     tls_key: Path | None,
     etcd: Path | None,
+    hsm: Path | None,
     console: Console,
 ) -> None:
     """Make a vault: its configuration and, beside it, its key, its database, its accounts.
 
     With --etcd it has no database, and other machines serve it as well: give them the same files
-    (docs/VAULT.md, 6).
+    (docs/VAULT.md, 6). With --hsm its keys are made in a hardware module, and never leave it.
 
     \b
     strongroom vault init --config /etc/strongroom/vault.toml
@@ -50,6 +52,8 @@ def command(
     )
     seen = None if witness is None else str(witness.absolute())
     lines = None if etcd is None else read_secret_file(etcd).decode("utf-8", "replace")
-    make_vault(config, listen=listen, witness=seen, tls=tls, etcd=lines)
-    console.say(f"{config}: a new vault; keep a copy of its key, apart from its rows")
+    token = None if hsm is None else read_secret_file(hsm).decode("utf-8", "replace")
+    make_vault(config, listen=listen, witness=seen, tls=tls, etcd=lines, hsm=token)
+    where = "a copy of its key" if hsm is None else "what the token's maker has for copies of it"
+    console.say(f"{config}: a new vault; keep {where}, apart from its rows")
     console.emit(config=str(config))

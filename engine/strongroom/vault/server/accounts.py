@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 import threading
 from pathlib import Path
 from typing import Protocol
 
-from strongroom.errors import SourceError, TargetError, UsageError
+from strongroom.errors import SourceError, UsageError
+from strongroom.vault.server.newfile import replace_file
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}", re.ASCII)
 _NOBODY = bytes(32)
@@ -57,7 +57,7 @@ class TokenFile:
         token = f"{account}:{secrets.token_hex(32)}"
         digest = hashlib.sha256(token.encode()).hexdigest()
         kept = [line for line in self._lines() if line.split()[:1] != [account]]
-        _replace(
+        replace_file(
             self._path, "".join(f"{line}\n" for line in [*kept, f"{account} {digest} {expires}"])
         )
         return token
@@ -89,16 +89,3 @@ def _parse(line: str) -> tuple[str, tuple[bytes, int]]:
     if not _NAME.fullmatch(account) or len(known[0]) != 32:
         raise UsageError("a line of the accounts file is not: account digest expiry")
     return account, known
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".new")
-    try:
-        fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    except OSError as error:
-        raise TargetError(f"writing {path}: {error.strerror}") from None

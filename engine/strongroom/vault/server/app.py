@@ -23,8 +23,9 @@ from strongroom.vault.opaque import MalformedError
 from strongroom.vault.server import owner, recover, register
 from strongroom.vault.server.accounts import Verifier
 from strongroom.vault.server.census import Census
-from strongroom.vault.server.core import Core, RefusalError
+from strongroom.vault.server.core import Core
 from strongroom.vault.server.eventlog import EventLog
+from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.server.metrics import render
 from strongroom.vault.server.store import StoreFailedError
 from strongroom.vault.server.sweeping import sweep
@@ -67,6 +68,7 @@ class _Api:
         self._counts: Counter[tuple[str, int]] = Counter()
         self._census: Census | None = None
         self._counted_at = 0.0
+        self._checks = {"keys": core.keeper.check, "store": core.check_revision}
 
     async def act(self, request: Request) -> Response:
         begun = time.monotonic()
@@ -123,12 +125,13 @@ class _Api:
         return self._core.user_ref(account)
 
     async def health(self, _request: Request) -> Response:
-        """200 as long as the store answers and is not behind its witness."""
-        try:
-            await anyio.to_thread.run_sync(self._core.check_revision)
-        except (StoreFailedError, StrongroomError) as error:
-            self._events.alarm(str(error), verb="healthz")
-            return PlainTextResponse("store\n", 503)
+        """200 as long as the keys can be used, the store answers and is not behind its witness."""
+        for part, check in self._checks.items():
+            try:
+                await anyio.to_thread.run_sync(check)
+            except (StoreFailedError, StrongroomError) as error:
+                self._events.alarm(str(error), verb="healthz")
+                return PlainTextResponse(f"{part}\n", 503)
         return PlainTextResponse("ok\n")
 
     async def metrics(self, _request: Request) -> Response:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from strongroom.vault.server.core import Core, Page
+from strongroom.vault.server.core import Core
 from strongroom.vault.server.counters import exhausted
+from strongroom.vault.server.ledger import Page
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import User
 from strongroom.vault.wire import NO_ID

@@ -9,20 +9,20 @@ from typing import Any, Final
 
 from strongroom.errors import SourceError, UsageError
 from strongroom.vault.server.access import Access, is_loopback, read_access
+from strongroom.vault.server.hsm import Hsm, read_hsm
 from strongroom.vault.server.policy import Policy
 
 _PATHS: Final = ("database", "key_file", "accounts", "witness", "tls_certificate", "tls_key")
-_NEEDED: Final = ("listen", "key_file", "accounts")
-_TABLES: Final = ("policy", "etcd")
+_NEEDED: Final = ("listen", "accounts")
+_TABLES: Final = ("policy", "etcd", "hsm")
 
 TEMPLATE: Final = """\
 # strongroom vault: docs/VAULT.md. Paths are relative to this file.
 
 # Other addresses than loopback ones need tls_certificate and tls_key.
 listen = "{listen}"
-key_file = "vault.key"
 accounts = "vault.accounts"
-{optional}{store}
+{optional}{tables}
 [policy]
 # attempts = 10
 # lifetime = 100
@@ -39,13 +39,16 @@ accounts = "vault.accounts"
 class Config:
     """What `vault init` wrote and an operator may change."""
 
+    path: Path
     host: str
     port: int
     """0: any that is free."""
     database: Path | None
     """SQLite's; or else etcd."""
     etcd: Access | None
-    key_file: Path
+    key_file: Path | None
+    """Keys in a file. Beside a module: those of before, until they are rotated."""
+    hsm: Hsm | None
     accounts: Path
     witness: Path | None
     """A file on another disk."""
@@ -75,18 +78,22 @@ def read_config(path: Path) -> Config:
         raise UsageError(f"reading {path}: {what}")
     if ("database" in values) == ("etcd" in values):
         raise UsageError(f"reading {path}: either database or [etcd] keeps the rows")
+    if not {"key_file", "hsm"} & set(values):
+        raise UsageError(f"reading {path}: key_file or [hsm] keeps the keys")
     strings = {name: value for name, value in values.items() if name not in _TABLES}
     if any(not isinstance(value, str) or not value for value in strings.values()):
-        raise UsageError(f"reading {path}: all but policy and etcd are texts")
+        raise UsageError(f"reading {path}: all but policy, etcd and hsm are texts")
     host, port = _address(strings.pop("listen"))
     folder = path.absolute().parent
     found = {name: folder / value for name, value in strings.items()}
     config = Config(
+        path=path,
         host=host,
         port=port,
         database=found.get("database"),
         etcd=read_access(values["etcd"], folder) if "etcd" in values else None,
-        key_file=found["key_file"],
+        key_file=found.get("key_file"),
+        hsm=read_hsm(values["hsm"], folder) if "hsm" in values else None,
         accounts=found["accounts"],
         witness=found.get("witness"),
         tls_certificate=found.get("tls_certificate"),

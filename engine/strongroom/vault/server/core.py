@@ -1,230 +1,35 @@
-"""Rows as they mean something: authentic, in order, and never older than what was seen."""
+"""A vault's parts, and the ways to its rows."""
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import re
+import secrets
 import threading
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from strongroom.errors import DamagedError, UsageError
-from strongroom.vault.messages import Event, LogEntry
+from strongroom.errors import StrongroomError, UsageError
 from strongroom.vault.server.clock import Clock
-from strongroom.vault.server.keeper import Keeper
+from strongroom.vault.server.keys.keeper import Keeper
+from strongroom.vault.server.ledger import HEAD_ROW, Ledger, sealed_row
 from strongroom.vault.server.policy import Policy
-from strongroom.vault.server.rows import Head, Record, User
+from strongroom.vault.server.rows import NAMES_LEN, Head, Record
 from strongroom.vault.server.store import Store, Transaction, WentBackError
 from strongroom.vault.server.witness import Witness
-from strongroom.vault.wire import NO_ID, SUITE, Code, label
+from strongroom.vault.wire import label
 
 _T = TypeVar("_T")
-
-VERSION: Final = 2
-_HEAD: Final = bytes([VERSION, SUITE])
-_MAC_LEN = 32
-HEAD_ROW: Final = "vault"
-_USERS = "user/"
-_REF = re.compile(r"user/[0-9a-f]{64}", re.ASCII)
-SCAN: Final = 256
-TIME_STEP: Final = 10
-"""Seconds. If each transaction stored its time, none could go on beside another."""
-
 
 _P: Final = 2**255 - 19
 _Y8: Final = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 """Of order 8: 2y^2 = 1 - dy^4, where doubling gives y = 0 (RFC 8032, 5.1)."""
 _SMALL_ORDER: Final = frozenset({0, 1, _P - 1, _Y8, _P - _Y8})
 """The y of all points whose order divides 8."""
-
-
-class RefusalError(Exception):
-    """The vault does not do it."""
-
-    def __init__(self, code: Code, seconds: int = 0) -> None:
-        super().__init__(code.name)
-        self.code, self.seconds = code, min(max(seconds, 0), 2**32 - 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some accounts, in order."""
-
-    users: list[User]
-    wrong: list[str]
-    """What is wrong with those that are damaged."""
-    last: bytes
-    """How the last one is named; empty after all."""
-    now: int
-
-
-class Ledger:
-    """The rows of a transaction, checked. now: seconds since 1970, never less than was stored; what
-    was stored last while the clock is not to be believed."""
-
-    def __init__(self, rows: Transaction, keeper: Keeper, seen: dict[str, int], clock: Clock):
-        """Raises DamagedError."""
-        self._rows, self._keeper, self._seen = rows, keeper, seen
-        self.met: dict[str, int] = {}
-        """Sequence numbers of the rows that were read or written."""
-        self.noted: list[str] = []
-        """What happened, to be counted."""
-        self._changed = False
-        stored = self._open(HEAD_ROW)
-        if stored is None:
-            raise DamagedError(f"row {HEAD_ROW}: it is missing")
-        self.head = Head.unpack(stored)
-        self.met[HEAD_ROW] = self._check(HEAD_ROW, self.head.sequence)
-        self.sound = clock.sound(self.head.time)
-        self.now = max(self.head.time, clock.now()) if self.sound else self.head.time
-
-    @property
-    def locked(self) -> bool:
-        """Whether the operator has to look first: it was said, or the store is another one."""
-        return self.head.locked or self.head.origin != self._rows.origin
-
-    @property
-    def revision(self) -> int:
-        """The store's, when this began."""
-        return self._rows.revision
-
-    def set_locked(self, *, locked: bool) -> None:
-        """Say whether the operator has to look first."""
-        if self.locked != locked:
-            origin = self.head.origin if locked else self._rows.origin
-            self._save_head(replace(self.head, locked=locked, origin=origin))
-
-    def set_time(self, now: int) -> None:
-        """Believe this from now on, though it was later before."""
-        self.now = now
-        self._save_head(replace(self.head, time=now))
-
-    def end(self) -> None:
-        """Keep the time with what was changed. After it nothing may be."""
-        if self._changed and self.now >= self.head.time + TIME_STEP:
-            self._save_head(replace(self.head, time=self.now))
-
-    def user(self, ref: bytes) -> User | None:
-        """The row of an account. Raises DamagedError."""
-        name = _USERS + ref.hex()
-        body = self._open(name)
-        user = None if body is None else self._user(name, body)
-        self.met[name] = self._check(name, 0 if user is None else user.sequence)
-        return user
-
-    def _user(self, name: str, body: bytes) -> User:
-        user = User.unpack(body)
-        self._check(name, user.sequence)
-        if user.ref.hex() != name.removeprefix(_USERS):
-            raise DamagedError(f"row {name}: it is another's")
-        return user
-
-    def record(self, user: User, record_id: bytes) -> Record:
-        """A record of that user. Raises DamagedError."""
-        name = _record(record_id)
-        body = self._open(name)
-        if body is None:
-            raise DamagedError(f"row {name}: it is missing")
-        record = Record.unpack(body)
-        self.met[name] = self._check(name, record.sequence)
-        if (record.user, record.record_id, record.vault_id) != (
-            user.ref,
-            record_id,
-            self._keeper.vault_id,
-        ):
-            raise DamagedError(f"row {name}: it is another's")
-        return record
-
-    def save(self, user: User) -> User:
-        """Write the row; what is returned has the new sequence number."""
-        user = replace(user, sequence=user.sequence + 1)
-        name = _USERS + user.ref.hex()
-        self._write(name, user.pack())
-        self.met[name] = user.sequence
-        return user
-
-    def save_record(self, record: Record) -> Record:
-        """Write the row, linked to the one it replaces."""
-        name = _record(record.record_id)
-        before = self._open(name) or b""
-        record = replace(
-            record,
-            sequence=record.sequence + 1,
-            previous=hashlib.sha256(before).digest(),
-            changed=self.now,
-        )
-        self._write(name, record.pack())
-        self.met[name] = record.sequence
-        return record
-
-    def drop_record(self, record_id: bytes) -> None:
-        """Delete a row that no user's row names any more."""
-        if record_id != NO_ID:
-            self._changed = True
-            self._rows.delete(_record(record_id))
-
-    def log(self, user: User, event: Event, record_id: bytes) -> User:
-        """Add an entry to the account's chain; the user's row is still to be saved."""
-        seq = user.log_seq + 1
-        entry = LogEntry(seq, self.now, event, user.left, user.lifetime, record_id, user.log_head)
-        self._write(_log(user.ref, seq), entry.pack())
-        self.noted.append(event.name.lower())
-        return replace(user, log_seq=seq, log_head=entry.hash)
-
-    def entries(self, user: User, start: int, limit: int) -> list[LogEntry]:
-        """Entries of an account's chain, from number start on."""
-        prefix = f"log/{user.ref.hex()}/"
-        found = self._rows.scan(prefix, _log(user.ref, start), limit)
-        return [LogEntry.unpack(self._checked(name, row)) for name, row in found]
-
-    def users(self, after: bytes) -> Page:
-        """Up to SCAN accounts that follow one, to be looked at."""
-        start = _USERS + after.hex() + "\0" if after else _USERS
-        users, wrong, last = [], [], b""
-        for name, row in self._rows.scan(_USERS, start, SCAN):
-            if _REF.fullmatch(name):
-                last = bytes.fromhex(name.removeprefix(_USERS))
-                try:
-                    users.append(self._user(name, self._checked(name, row)))
-                except DamagedError as error:
-                    wrong.append(str(error))
-        return Page(users, wrong, last, self.now)
-
-    def _save_head(self, head: Head) -> None:
-        self.head = replace(head, sequence=head.sequence + 1)
-        self._write(HEAD_ROW, self.head.pack())
-        self.met[HEAD_ROW] = self.head.sequence
-
-    def _open(self, name: str) -> bytes | None:
-        row = self._rows.get(name)
-        return None if row is None else self._checked(name, row)
-
-    def _checked(self, name: str, row: bytes) -> bytes:
-        body, mac = row[:-_MAC_LEN], row[-_MAC_LEN:]
-        if not hmac.compare_digest(self._mac(name, body), mac):
-            raise DamagedError(f"row {name}: authentication failed")
-        if body[:2] != _HEAD:
-            raise DamagedError(f"row {name}: it was written by another version")
-        return body[2:]
-
-    def _write(self, name: str, body: bytes) -> None:
-        body = _HEAD + body
-        self._changed = True
-        self._rows.put(name, body + self._mac(name, body))
-
-    def _mac(self, name: str, body: bytes) -> bytes:
-        return _mac(self._keeper, name, body)
-
-    def _check(self, name: str, sequence: int) -> int:
-        if sequence < self._seen.get(name, 0):
-            raise DamagedError(f"row {name}: it went back")
-        return sequence
 
 
 class Core:
@@ -240,8 +45,10 @@ class Core:
         self._seen: dict[str, int] = {}
         self._newest = 0
         self._tally: Counter[str] = Counter(charged=0, recovered=0, locked_out=0)
+        self._forgotten: set[bytes] = set()
         self._lock = threading.Lock()
         self.check_revision()
+        self._names = keeper.unseal(self.head().names, _names_context(keeper))
 
     def transact(self, body: Callable[[Ledger], _T], *, witnessed: bool = False) -> _T:
         """Run body on checked rows, as Store does. witnessed: of a store that is not older than its
@@ -266,12 +73,30 @@ class Core:
             self._tally.update(last[0].noted)
             for name, sequence in last[0].met.items():
                 self._seen[name] = max(sequence, self._seen.get(name, 0))
+            self._forgotten |= last[0].forgotten
+        if last[0].forgotten:
+            # What was asked for is done and durable: a key that cannot be reached now goes later.
+            with suppress(StrongroomError):
+                self.forget()
         return result
 
     def tally(self) -> dict[str, int]:
         """How often what happened by this process."""
         with self._lock:
             return dict(self._tally)
+
+    def forget(self) -> None:
+        """Destroy the own keys of records that are gone. Raises SourceError: then do it again."""
+        with self._lock:
+            due = set(self._forgotten)
+        for record_id in due:
+            self.keeper.forget(record_id)
+            with self._lock:
+                self._forgotten.discard(record_id)
+
+    def head(self) -> Head:
+        """The vault's own row. Raises StoreFailedError, DamagedError."""
+        return self.transact(lambda ledger: ledger.head)
 
     def revision(self) -> int:
         """The store's. Raises StoreFailedError, DamagedError."""
@@ -287,16 +112,43 @@ class Core:
 
     def user_ref(self, account: str) -> bytes:
         """How an account is named in the store, 32 bytes."""
-        return self.keeper.mac(b"account", account.encode())
+        return hmac.digest(self._names, label(b"account") + account.encode(), "sha256")
+
+    def setup_of(self, record: Record) -> bytes:
+        """A record's OPAQUE setup; also if since it was read a rotation sealed it anew, and ended.
+        Raises SourceError, DamagedError, StoreFailedError."""
+        try:
+            return self.keeper.unseal(record.sealed_setup, context(record))
+        except StrongroomError:
+            newer = self.transact(lambda ledger: ledger.same(record))
+            if newer.sealed_setup == record.sealed_setup:
+                raise
+            return self.keeper.unseal(newer.sealed_setup, context(newer))
+
+    def sealed_names(self) -> bytes:
+        """Head.names anew, by the newest keys."""
+        return self.keeper.seal(self._names, _names_context(self.keeper))
 
 
 def found(store: Store, keeper: Keeper) -> None:
-    """Write the first row of a new vault. Raises UsageError where there is one."""
+    """Write the first row of a new vault, whose keys are of one generation. Raises UsageError where
+    there is one."""
+    (generation,) = keeper.generations()
+    keeper.use(generation)
+    names = keeper.seal(secrets.token_bytes(NAMES_LEN), _names_context(keeper))
 
     def body(rows: Transaction) -> None:
         _check_empty(rows)
-        row = _HEAD + Head(sequence=1, time=0, origin=rows.origin, locked=False).pack()
-        rows.put(HEAD_ROW, row + _mac(keeper, HEAD_ROW, row))
+        head = Head(
+            sequence=1,
+            time=0,
+            origin=rows.origin,
+            locked=False,
+            generation=generation,
+            oldest=generation,
+            names=names,
+        )
+        rows.put(HEAD_ROW, sealed_row(keeper, HEAD_ROW, head.pack(), generation))
 
     store.transact(body)
 
@@ -328,13 +180,5 @@ def context(record: Record) -> bytes:
     return label(b"setup") + record.vault_id + record.user + record.record_id
 
 
-def _mac(keeper: Keeper, name: str, body: bytes) -> bytes:
-    return keeper.mac(b"row", name.encode() + b"\0" + body)
-
-
-def _record(record_id: bytes) -> str:
-    return f"record/{record_id.hex()}"
-
-
-def _log(ref: bytes, seq: int) -> str:
-    return f"log/{ref.hex()}/{seq:016x}"
+def _names_context(keeper: Keeper) -> bytes:
+    return label(b"names") + keeper.vault_id

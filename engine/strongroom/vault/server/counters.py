@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from strongroom.errors import DamagedError
 from strongroom.vault.messages import Event
-from strongroom.vault.server.core import Ledger, RefusalError
+from strongroom.vault.server.ledger import Ledger, RefusalError
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import Record, State, User, shredded
 from strongroom.vault.wire import NO_ID, NO_KEY, Code

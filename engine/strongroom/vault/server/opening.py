@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
-from strongroom.errors import SourceError
+from strongroom.errors import SourceError, UsageError
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.config import Config
 from strongroom.vault.server.core import Core
 from strongroom.vault.server.extras import module_of
-from strongroom.vault.server.keeper import FileKeeper, Keeper
+from strongroom.vault.server.keys.file import FileKeys
+from strongroom.vault.server.keys.keeper import Keeper
+from strongroom.vault.server.keys.source import Source
 from strongroom.vault.server.sqlite import SqliteStore
 from strongroom.vault.server.store import Store, StoreFailedError, WentBackError
 from strongroom.vault.server.witness import FileWitness, NoWitness, Witness
@@ -18,7 +20,25 @@ from strongroom.vault.server.witness import FileWitness, NoWitness, Witness
 
 def open_keeper(config: Config) -> Keeper:
     """Its keys. Raises SourceError, DamagedError, UsageError."""
-    return FileKeeper.load(config.key_file)
+    sources: list[Source] = []
+    if config.hsm is not None:
+        sources.append(module_of("keys.token", extra="hsm").TokenKeys(config.hsm))
+    if config.key_file is not None:
+        sources.append(FileKeys(config.key_file))
+    if len({source.vault_id for source in sources}) != 1:
+        raise UsageError("the vault's keys: [hsm] and key_file are of different vaults")
+    return Keeper(sources)
+
+
+def make_keeper(config: Config) -> Keeper:
+    """First keys, for a new vault. Raises SourceError, TargetError, UsageError."""
+    if config.hsm is not None:
+        keeper = open_keeper(config)
+        keeper.create(1)
+        return keeper
+    if config.key_file is None:
+        raise UsageError("making the vault's keys: its configuration names no place for them")
+    return Keeper([FileKeys.make(config.key_file)])
 
 
 def open_store(config: Config, *, new: bool = False) -> Store:

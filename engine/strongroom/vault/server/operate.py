@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
-from strongroom.errors import DamagedError, SourceError, StrongroomError, TargetError
+from strongroom.errors import DamagedError, SourceError, StrongroomError, TargetError, UsageError
 from strongroom.vault.messages import Event, LogEntry
 from strongroom.vault.server.census import census, pages
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.config import Config
-from strongroom.vault.server.core import HEAD_ROW, Core, Ledger, check_empty
+from strongroom.vault.server.core import Core, check_empty
+from strongroom.vault.server.ledger import HEAD_ROW, Ledger
 from strongroom.vault.server.opening import failures_told, open_keeper, open_store, opened
+from strongroom.vault.server.rotation import prepare, rotate
 from strongroom.vault.server.rows import User
 from strongroom.vault.server.sqlite import SqliteStore
 from strongroom.vault.server.store import Health, Transaction
@@ -24,12 +28,16 @@ from strongroom.vault.server.witness import FileWitness, NoWitness
 
 def status(core: Core) -> dict[str, int | bool | str]:
     """Counts and conditions, nothing of single users. Reads all accounts."""
-    locked, revision = core.transact(lambda ledger: (ledger.locked, ledger.revision))
+    head, locked, revision = core.transact(
+        lambda ledger: (ledger.head, ledger.locked, ledger.revision)
+    )
     witnessed = core.witness.seen()
     return {
         "vault": core.keeper.vault_id.hex(),
         "keys": core.keeper.describe(),
         "keys_up": _keys_up(core),
+        "generation": head.generation,
+        "rotating": head.generation != head.oldest,
         "locked": locked,
         "revision": revision,
         "witnessed": witnessed,
@@ -140,6 +148,23 @@ def unlock(config: Config, *, new_witness: bool = False) -> int | None:
         if config.witness is not None:
             FileWitness(config.witness, core.keeper).reset(core.revision())
         return later
+
+
+def rotate_keys(
+    config: Config, *, only_prepare: bool, tell: Callable[[str], None]
+) -> tuple[int, int]:
+    """New keys, as rotation.rotate makes them, by one process of this machine at a time: their
+    generation, and how many rows are damaged. Raises SourceError, TargetError, UsageError."""
+    with config.path.open("rb") as alone:
+        try:
+            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError("rotating the keys: another process does it") from None
+        with opened(config) as core:
+            if only_prepare:
+                return prepare(core), 0
+            damaged = rotate(core, tell=tell)
+            return core.head().generation, damaged
 
 
 def _put_all(rows: Transaction, page: list[tuple[str, bytes]]) -> None:

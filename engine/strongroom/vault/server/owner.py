@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from strongroom.vault.messages import Event, LogFrom, Nothing, Owned, OwnerOrder
-from strongroom.vault.server.core import Core, Ledger, RefusalError, verify
+from strongroom.vault.server.core import Core, verify
 from strongroom.vault.server.counters import check_lock, known, owners, shred
+from strongroom.vault.server.ledger import Ledger, RefusalError
 from strongroom.vault.server.rows import User
 from strongroom.vault.statements import statement_order
 from strongroom.vault.wire import LOG_PAGE, NO_ID, Code

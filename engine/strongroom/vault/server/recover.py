@@ -16,7 +16,7 @@ from strongroom.vault.messages import (
     Released,
 )
 from strongroom.vault.opaque import check_ke1, credential_response
-from strongroom.vault.server.core import Core, Ledger, RefusalError, context, verify
+from strongroom.vault.server.core import Core, verify
 from strongroom.vault.server.counters import (
     check_clock,
     check_lock,
@@ -25,6 +25,7 @@ from strongroom.vault.server.counters import (
     over,
     restores,
 )
+from strongroom.vault.server.ledger import Ledger, RefusalError
 from strongroom.vault.server.rows import Record, State, User
 from strongroom.vault.statements import statement_recover
 from strongroom.vault.wire import ID_LEN, NO_ID, Code, hash_of, identifier
@@ -82,7 +83,7 @@ def attempt(core: Core, ref: bytes, asked: RecoverAttempt) -> Answered:
     user, record = charged
     core.tell_witness()
     # Only now: whoever has KE2 knows whether the guess was right.
-    setup = core.keeper.unseal(record.sealed_setup, context(record))
+    setup = core.setup_of(record)
     name = identifier(record.vault_id, record.record_id)
     ke2 = credential_response(setup, name, record.password_file, asked.ke1)
     return Answered(ke2, user.attempt, user.attempt_nonce)

@@ -25,7 +25,7 @@ from strongroom.vault.opaque import (
     registration_response,
     server_key_of,
 )
-from strongroom.vault.server.core import Core, Ledger, RefusalError, context, verify
+from strongroom.vault.server.core import Core, context, verify
 from strongroom.vault.server.counters import (
     check_clock,
     check_lock,
@@ -34,6 +34,7 @@ from strongroom.vault.server.counters import (
     restores,
     settle,
 )
+from strongroom.vault.server.ledger import Ledger, RefusalError
 from strongroom.vault.server.rows import SEALED_LEN, Record, State, User
 from strongroom.vault.statements import statement_confirm, statement_register
 from strongroom.vault.wire import ID_LEN, NO_ID, NO_KEY, SUITE, Code, Stretch, hash_of, identifier
@@ -60,7 +61,7 @@ def begin(core: Core, ref: bytes, asked: RegisterBegin) -> Opened:
         server_key=server_key_of(setup),
         register_nonce=secrets.token_bytes(32),
     )
-    sealed = core.keeper.seal(setup, context(record))
+    sealed = core.keeper.seal(setup, context(record), record.record_id)
 
     def body(ledger: Ledger) -> None:
         check_lock(ledger)
@@ -101,7 +102,7 @@ def request(core: Core, ref: bytes, asked: RegisterRequest) -> bytes:
 
     _check_request(asked.request)
     record = core.transact(body)
-    setup = core.keeper.unseal(record.sealed_setup, context(record))
+    setup = core.setup_of(record)
     return registration_response(
         setup, identifier(record.vault_id, record.record_id), asked.request
     )
@@ -164,7 +165,7 @@ def confirm_begin(core: Core, ref: bytes, asked: ConfirmBegin) -> Confirming:
         return ledger.save_record(changed)
 
     record = core.transact(body)
-    setup = core.keeper.unseal(record.sealed_setup, context(record))
+    setup = core.setup_of(record)
     name = identifier(record.vault_id, record.record_id)
     ke2 = credential_response(setup, name, record.password_file, asked.ke1)
     return Confirming(ke2, record.confirm_nonce, record.wrapped)

@@ -9,10 +9,12 @@ from typing import Final
 
 from strongroom.vault.fields import Fields
 from strongroom.vault.opaque import PASSWORD_FILE_LEN, SETUP_LEN
+from strongroom.vault.server.keys.keeper import SEALED_MORE
 from strongroom.vault.wire import NO_ID, NO_KEY, WRAPPED_LEN, Stretch
 
-SEALED_LEN: Final = 12 + SETUP_LEN + 16
-"""Nonce, OPAQUE setup, tag."""
+SEALED_LEN: Final = SETUP_LEN + SEALED_MORE
+"""An OPAQUE setup, sealed."""
+NAMES_LEN: Final = 32
 
 
 class State(IntEnum):
@@ -27,7 +29,7 @@ class State(IntEnum):
 class Head(Fields):
     """The vault itself."""
 
-    LAYOUT = Struct(">QQQ?")
+    LAYOUT = Struct(f">QQQ?II{NAMES_LEN + SEALED_MORE}s")
     sequence: int
     """Grows with every change of the row, which are few: all who write read it."""
     time: int
@@ -36,6 +38,13 @@ class Head(Fields):
     """The store's, when the operator last looked."""
     locked: bool
     """Until the operator has looked."""
+    generation: int
+    """Of the keys that everything is written with."""
+    oldest: int
+    """Of the keys that may still be met: less than generation while keys are being rotated."""
+    names: bytes
+    """What accounts are named by, sealed. It outlives all keys: whoever has it can tell which row
+    is whose, no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import socket
 import ssl
 from collections.abc import Callable
@@ -20,10 +21,11 @@ from strongroom.vault.server.config import TEMPLATE, Config, read_config
 from strongroom.vault.server.connections import DEADLINE_S, limited
 from strongroom.vault.server.core import check_empty, found
 from strongroom.vault.server.eventlog import EventLog
-from strongroom.vault.server.keeper import FileKeeper
 from strongroom.vault.server.newfile import write_new
-from strongroom.vault.server.opening import failures_told, open_store, opened
+from strongroom.vault.server.opening import failures_told, make_keeper, open_store, opened
+from strongroom.vault.server.rotation import forget_others
 from strongroom.vault.server.witness import FileWitness
+from strongroom.vault.wire import ID_LEN
 
 _GRACE_S = 10
 _BACKLOG = 128
@@ -37,14 +39,21 @@ def make_vault(
     witness: str | None,
     tls: tuple[str, str] | None,
     etcd: str | None = None,
+    hsm: str | None = None,
 ) -> None:
-    """Write a configuration and what it names, all new. etcd: the lines of its table, where that
-    keeps the rows. Raises TargetError, UsageError, SourceError."""
+    """Write a configuration and what it names, all new. etcd, hsm: the lines of their tables, where
+    they keep the rows and the keys. Raises TargetError, UsageError, SourceError."""
     optional = "" if witness is None else f'witness = "{witness}"\n'
     if tls is not None:
         optional += f'tls_certificate = "{tls[0]}"\ntls_key = "{tls[1]}"\n'
-    rows = 'database = "vault.db"\n' if etcd is None else f"\n[etcd]\n{etcd}"
-    text = TEMPLATE.format(listen=listen, optional=optional, store=rows)
+    if etcd is None:
+        optional += 'database = "vault.db"\n'
+    if hsm is None:
+        optional += 'key_file = "vault.key"\n'
+    tables = "" if etcd is None else f"\n[etcd]\n{etcd}\n"
+    if hsm is not None:
+        tables += f'\n[hsm]\n{hsm}\nvault = "{secrets.token_hex(ID_LEN)}"\n'
+    text = TEMPLATE.format(listen=listen, optional=optional, tables=tables)
     write_new(path, text, why="nothing is replaced")
     try:
         config = read_config(path)
@@ -59,7 +68,7 @@ def make_vault(
         "# account, SHA-256 of its token, second it expires or 0\n",
         why="nothing is replaced",
     )
-    keeper = FileKeeper.create(config.key_file)
+    keeper = make_keeper(config)
     with failures_told(), closing(open_store(config, new=True)) as store:
         found(store, keeper)
         if config.witness is not None:
@@ -74,6 +83,9 @@ def serve(config: Config, *, ready: Callable[[str], None]) -> None:
         events.say("start", keys=core.keeper.describe(), revision=core.revision())
         if core.transact(lambda ledger: ledger.locked):
             events.alarm("the vault is locked; vault unlock opens it")
+        for where in core.keeper.copyable():
+            events.say("warning", words=f"{where}: whoever is root here can take them")
+        forget_others(core)
         if config.witness is None:
             events.say("warning", words="no witness: a store that was set back is not noticed")
         settings = uvicorn.Config(

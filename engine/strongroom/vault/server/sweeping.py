@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from strongroom.errors import DamagedError
 from strongroom.vault.server.census import Census, pages
-from strongroom.vault.server.core import Core, Ledger
+from strongroom.vault.server.core import Core
 from strongroom.vault.server.counters import check_clock, check_lock, settle
+from strongroom.vault.server.ledger import Ledger
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import User
 from strongroom.vault.wire import NO_ID
@@ -26,6 +27,7 @@ def sweep(core: Core) -> tuple[Census, list[str]]:
                 except DamagedError as error:
                     wrong.append(str(error))
     core.store.scrub()
+    core.forget()
     return found, wrong
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hmac
 import os
 import threading
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from strongroom.vault.server.keeper import Keeper
+from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.server.store import StoreFailedError
 
 _NUMBER_LEN = 8
@@ -54,8 +53,8 @@ class FileWitness:
             stored = self._path.read_bytes()
         except OSError as error:
             raise StoreFailedError(f"the witness {self._path}: {error.strerror}") from None
-        number, mac = stored[:_NUMBER_LEN], stored[_NUMBER_LEN:]
-        if not hmac.compare_digest(self._keeper.mac(_NAME, number), mac):
+        number, tag = stored[:_NUMBER_LEN], stored[_NUMBER_LEN:]
+        if not self._keeper.fits(_NAME, number, tag):
             raise StoreFailedError(f"the witness {self._path} was altered")
         return int.from_bytes(number, "big")
 
@@ -87,11 +86,12 @@ class FileWitness:
 
     def _write(self, revision: int) -> None:
         number = revision.to_bytes(_NUMBER_LEN, "big")
+        tag = self._keeper.tag(_NAME, number, self._keeper.generation)
         beside = self._path.with_name(self._path.name + ".new")
         try:
             fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "wb") as file:
-                file.write(number + self._keeper.mac(_NAME, number))
+                file.write(number + tag)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self._path)

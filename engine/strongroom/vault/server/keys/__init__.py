@@ -1,0 +1,1 @@
+"""The vault's own keys, in generations: where they are, and what is done with them."""
