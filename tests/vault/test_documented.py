@@ -25,6 +25,7 @@ from strongroom.vault.server.census import Census
 from strongroom.vault.server.hsm import Hsm, read_hsm
 from strongroom.vault.server.metrics import render
 from strongroom.vault.server.policy import Policy
+from strongroom.vault.server.witness import FileWitness
 from vault.parties import House
 
 VAULT = (Path(__file__).parents[2] / "docs/VAULT.md").read_text("utf-8")
@@ -101,7 +102,10 @@ def test_the_table_of_etcd_is_whole(tmp_path: Path) -> None:
         assert table[name] == defaults[name]
 
 
-def test_metrics_are_documented(house: House) -> None:
+def test_metrics_are_documented(house: House, tmp_path: Path) -> None:
+    house.witness = FileWitness(tmp_path / "witness", house.keeper)
+    house.witness.reset(0)
+    house.core = house.open()
     text = render(house.core, {}, Census(), 0)
     names = set(re.findall(r"^# TYPE strongroom_vault_([a-z_]+) ", text, re.MULTILINE))
     table = VAULT.partition("| metric |")[2].partition("\n\n")[0]

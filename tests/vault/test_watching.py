@@ -77,6 +77,7 @@ def test_metrics_count_attempts_lock_outs_and_states(busy: House) -> None:
 
 
 def test_metrics_show_how_far_the_witness_is_behind(house: House, tmp_path: Path) -> None:
+    assert "witness_lag_revisions" not in samples(render(house.core, {}, None, 0))
     house.witness = FileWitness(tmp_path / "witness", house.keeper)
     house.witness.reset(0)
     house.core = house.open()

@@ -11,6 +11,7 @@ from strongroom.errors import StrongroomError
 from strongroom.vault.server.census import Census
 from strongroom.vault.server.core import Core
 from strongroom.vault.server.store import StoreFailedError
+from strongroom.vault.server.witness import NoWitness
 
 _PREFIX: Final = "strongroom_vault_"
 
@@ -96,6 +97,8 @@ def _store(text: Text, core: Core) -> None:
         return
     text.gauge("locked", "1 until the operator has looked.", bool(locked))
     text.gauge("store_revision", "It grows with every change.", revision)
+    if isinstance(core.witness, NoWitness):
+        return
     with suppress(StoreFailedError):
         lag = max(0, revision - core.witness.seen())
         text.gauge("witness_lag_revisions", "Changes since the last that was witnessed.", lag)
