@@ -88,11 +88,11 @@ def test_arrays_are_read_and_filled_where_they_lie(name: str, key: RootKey) -> N
 def test_what_does_not_lie_in_one_piece_is_refused(key: RootKey) -> None:
     sealed = seal_bytes(bytes(800), key=key)
     for apart in (np.zeros((10, 20))[:, ::2], np.asfortranarray(np.zeros((10, 10)))):
-        with pytest.raises(ValueError, match="not C-contiguous"):
+        with pytest.raises(TypeError, match="not C-contiguous"):
             seal_bytes(apart, key=key)
-        with pytest.raises(ValueError, match="not C-contiguous"):
+        with pytest.raises(TypeError, match="not C-contiguous"):
             open_into(sealed, apart, key=key)
-    with pytest.raises(BufferError):
+    with pytest.raises(TypeError, match="not C-contiguous"):
         seal_bytes(memoryview(bytes(800))[::-1], key=key)
 
 
@@ -148,7 +148,7 @@ def test_a_chunk_that_does_not_verify_is_not_left_in_the_target(key: RootKey, no
 
 
 def test_a_target_that_cannot_be_written_is_refused(key: RootKey) -> None:
-    with pytest.raises((TypeError, BufferError)):
+    with pytest.raises(TypeError):
         seal_into(b"data", bytes(100_000), key=key)
 
 

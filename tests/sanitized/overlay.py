@@ -42,9 +42,11 @@ IGNORED = (
         for name in (
             "failing_calls",
             "full_disks",
+            "guesses",
             "hostile_stores",
             "indexes",
             "kills",
+            "power_cuts",
             "together",
             "trees",
         )

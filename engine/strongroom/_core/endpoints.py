@@ -17,8 +17,14 @@ Endpoint: TypeAlias = "int | Buffer"
 
 @contextmanager
 def bytes_of(data: Buffer, *, writable: bool = False) -> Iterator[memoryview]:
-    """The bytes of any contiguous buffer, also of an array without elements, where they lie."""
-    given = ffi.from_buffer("uint8_t[]", data, require_writable=writable)
+    """The bytes of any contiguous buffer, also of an array without elements, where they lie.
+
+    Raises TypeError for what is none, or not writable.
+    """
+    try:
+        given = ffi.from_buffer("uint8_t[]", data, require_writable=writable)
+    except (BufferError, ValueError) as error:  # which of them depends on whose buffer it is
+        raise TypeError(str(error)) from None
     with given as mem, memoryview(ffi.buffer(mem)) as view:
         yield view
 
