@@ -59,13 +59,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--dir", type=Path, default=BUILD)
     parser.add_argument("--store", choices=("sqlite", "etcd"), default="sqlite")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--hsm", type=Path, help="as of vault init: keys are kept there")
     asked = parser.parse_args(arguments)
     asked.dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=asked.dir) as name, ExitStack() as stack:
         folder = Path(name)
-        urls = vault_parts.serve(
-            folder, etcd=asked.store == "etcd", processes=asked.processes, stack=stack
-        )
+        place = {"etcd": asked.store == "etcd", "hsm": asked.hsm}
+        urls = vault_parts.serve(folder, **place, processes=asked.processes, stack=stack)
         accounts = [_register(folder, urls[n % len(urls)], f"a{n}") for n in range(asked.clients)]
         whole = [_timed(accounts[0].recover) for _ in range(asked.rounds)]
         seconds, guesses = _together(accounts, asked.rounds)
@@ -73,6 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     result = {
         "piece": "vault",
         "store": asked.store,
+        "hsm": asked.hsm is not None,
         "processes": asked.processes,
         "clients": asked.clients,
         **_spread("recovery_ms", whole),

@@ -24,7 +24,9 @@ STRONGROOM = str(Path(sys.executable).with_name("strongroom"))
 POLICY = "delays = [0]\nattempts = 100\nlifetime = 10000\n"
 
 
-def serve(folder: Path, *, etcd: bool, processes: int, stack: ExitStack) -> list[str]:
+def serve(
+    folder: Path, *, etcd: bool, hsm: Path | None, processes: int, stack: ExitStack
+) -> list[str]:
     """The addresses of vaults that are served until stack is closed, as vault.toml in folder says.
     Their witness lies there, too."""
     config = folder / "vault.toml"
@@ -34,6 +36,8 @@ def serve(folder: Path, *, etcd: bool, processes: int, stack: ExitStack) -> list
         made = stack.enter_context(trio(folder / "etcd"))
         (folder / "etcd.toml").write_text(made.table)
         words += ["--etcd", str(folder / "etcd.toml")]
+    if hsm is not None:
+        words += ["--hsm", str(hsm.absolute())]
     subprocess.run([STRONGROOM, "vault", "init", "--config", str(config), *words], check=True)
     with config.open("a") as file:
         file.write(POLICY)
