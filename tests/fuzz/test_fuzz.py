@@ -98,9 +98,15 @@ def built(target: str) -> Path:
     return FUZZED.program(target, [HERE / f"{target}.c"], link=["-fsanitize=fuzzer"])
 
 
-@pytest.mark.parametrize("target", SEEDS)
-@pytest.mark.xfail(
-    reason="fuzz_open: verdict compared at line 313 differs since opening in place", strict=False
+OPEN_FINDING = pytest.mark.xfail(
+    reason="of hostile input, opening into memory may name another place (fuzz_open.c, check_job)",
+    strict=False,
+)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [pytest.param(name, marks=OPEN_FINDING if name == "fuzz_open" else ()) for name in SEEDS],
 )
 def test_fuzzing_finds_nothing(target: str, tmp_path: Path) -> None:
     seeds, found = tmp_path / "seeds", tmp_path / "found"
