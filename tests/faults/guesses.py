@@ -25,6 +25,7 @@ TOLD = "told"
 def house_in(base: Path) -> House:
     """As another process would open it. Raises StoreFailedError, DamagedError."""
     keeper = Keeper([FileKeys(base / "vault/vault.key")])
+    keeper.use(max(keeper.generations()))
     witness = FileWitness(base / "witness/number", keeper)
     return House(base / "vault", policy=POLICY, witness=witness)
 
