@@ -103,20 +103,6 @@ static srm_status fail(parser *p, srm_place place, srm_status status) {
     return status;
 }
 
-srm_status parser_frame(parser *p, const uint8_t *plain, size_t len, bool last) {
-    if (p->state == FAILED || p->last || p->plain_pos != p->plain_len)
-        return SRM_ESTATE;
-    if (last && len < FOOTER_LEN)
-        return fail(p, SRM_AT_FOOTER, SRM_EDAMAGED);
-    p->frame_count++;
-    p->plain = plain;
-    p->chunk = NULL;
-    p->plain_len = len;
-    p->plain_pos = 0;
-    p->last = last;
-    return SRM_OK;
-}
-
 bool parser_is_whole_chunk(const parser *p, const uint8_t head[RECORD_HEAD_LEN], uint64_t *index) {
     record_head h;
     if (record_head_load(head, &h) != SRM_OK || h.type != RECORD_DATA || h.codec != CODEC_RAW ||
@@ -126,13 +112,35 @@ bool parser_is_whole_chunk(const parser *p, const uint8_t head[RECORD_HEAD_LEN],
     return true;
 }
 
+/* chunk: see struct parser, or NULL. */
+static srm_status take_frame(
+    parser *p, const uint8_t *plain, size_t len, bool last, const uint8_t *chunk) {
+    uint64_t index;
+    if (p->state == FAILED || p->last || p->plain_pos != p->plain_len)
+        return SRM_ESTATE;
+    if (last && len < FOOTER_LEN)
+        return fail(p, SRM_AT_FOOTER, SRM_EDAMAGED);
+    /* A reader that has put such a chunk where it belongs cannot read it as anything else. So that
+     * all readers agree, none does. */
+    if (!last && len == FRAME_PLAIN_LEN && p->state != AT_HEAD &&
+        parser_is_whole_chunk(p, plain, &index))
+        return fail(p, SRM_AT_RECORD, SRM_EDAMAGED);
+    p->frame_count++;
+    p->plain = plain;
+    p->chunk = chunk;
+    p->plain_len = len;
+    p->plain_pos = 0;
+    p->last = last;
+    return SRM_OK;
+}
+
+srm_status parser_frame(parser *p, const uint8_t *plain, size_t len, bool last) {
+    return take_frame(p, plain, len, last, NULL);
+}
+
 srm_status parser_whole_chunk(
     parser *p, const uint8_t head[RECORD_HEAD_LEN], const uint8_t *chunk) {
-    srm_status status = parser_frame(p, head, FRAME_PLAIN_LEN, false);
-    if (status == SRM_OK && p->state != AT_HEAD)
-        return fail(p, SRM_AT_RECORD, SRM_EDAMAGED);
-    p->chunk = chunk;
-    return status;
+    return take_frame(p, head, FRAME_PLAIN_LEN, false, chunk);
 }
 
 static uint64_t position(const parser *p) {

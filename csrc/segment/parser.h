@@ -32,15 +32,17 @@ void parser_feed(parser *p, uint8_t *buffer);
 /* The buffer the parser still holds, or NULL. */
 uint8_t *parser_surrender(parser *p);
 
-/* The next frame's plaintext, which must stay until what was made of it is used up. */
+/* The next frame's plaintext, which must stay until what was made of it is used up. SRM_EDAMAGED:
+ * too short for a footer, or the head of a whole raw chunk where no record begins, which nobody but
+ * a segment's author can make. */
 SRM_MUST_USE srm_status parser_frame(parser *p, const uint8_t *plain, size_t len, bool last);
 
 /* Is this the head of a whole raw chunk of the parser's segment, which with its head fills a frame?
  * *index: which chunk it says it is. Any thread, at any time. */
 bool parser_is_whole_chunk(const parser *p, const uint8_t head[RECORD_HEAD_LEN], uint64_t *index);
 
-/* The next frame, not the last, whose plaintext is such a head and, elsewhere, its chunk.
- * SRM_EDAMAGED: something else should stand there; nobody but a segment's author can make that. */
+/* The next frame, not the last, whose plaintext is such a head and, elsewhere, its chunk. Errors as
+ * of parser_frame. */
 SRM_MUST_USE srm_status parser_whole_chunk(
     parser *p, const uint8_t head[RECORD_HEAD_LEN], const uint8_t *chunk);
 

@@ -103,6 +103,10 @@ def walk_records(plain: bytes) -> tuple[list[tuple[int, Head, bytes]], int]:
 def read_plaintext(plain: bytes, record_tag: bytes) -> bytes:
     records, end = walk_records(plain)
     require(len(records) <= 2**24, "too many records")
+    starts = {at for at, _, _ in records}
+    for at in range(0, len(plain) - PLAIN, PLAIN):
+        stray = at not in starts and is_whole_chunk(plain[at : at + HEAD], record_tag)
+        require(not stray, "a frame begins with a chunk where no record begins")
     chunks = [
         read_data_record(head, stored, record_tag + struct.pack(">Q", i))
         for i, (_, head, stored) in enumerate(records)
@@ -113,6 +117,12 @@ def read_plaintext(plain: bytes, record_tag: bytes) -> bytes:
     directory = make_directory(data) if compressed else b""
     check_ending(plain, end, directory, [len(c) for c in chunks])
     return b"".join(chunks)
+
+
+def is_whole_chunk(head: bytes, record_tag: bytes) -> bool:
+    """Section 5: what a reader may decrypt to where it belongs."""
+    kept = RECORD_HEAD.pack(DATA, RAW, 0, CHUNK, CHUNK, 0, record_tag + head[-8:])
+    return head == kept
 
 
 def check_ending(plain: bytes, end: int, directory: bytes, raw_lengths: Sequence[int]) -> None:

@@ -73,6 +73,21 @@ def bomb() -> bytes:
     return forge.zstd_frame(b"", 2**30, fields=struct.pack("<I", CHUNK))
 
 
+def stray_chunk(plain: bytes) -> bytes:
+    """A raw chunk's content lets the second frame begin as if with a chunk of its own."""
+    fields = (header_reference.DATA, header_reference.RAW, 0, CHUNK, CHUNK, 0)
+    tag = plain[16:40]
+    head = header_reference.RECORD_HEAD.pack(*fields, tag + struct.pack(">Q", 2))
+    at = header_reference.PLAIN
+    return plain[:at] + head + plain[at + len(head) :]
+
+
+def straddling(**lies: object) -> bytes:
+    """Raw chunks, all of which straddle frames, since the first chunk is compressed."""
+    data = bytes(CHUNK) + random.Random(5).randbytes(3 * CHUNK)
+    return forged(data, root_key=SECRET, zstd=lambda index: index == 0, **lies)
+
+
 FORGED = {
     "record type unknown": lambda: few(records=record(0, type=3)),
     "record type huge": lambda: few(records=record(0, type=255)),
@@ -105,6 +120,7 @@ FORGED = {
         records=lambda r: [Record(type=header_reference.DIRECTORY, data=bytes(8), raw_len=8), *r]
     ),
     "record not where it belongs": lambda: few(records=record(0, at=16)),
+    "frame begins with a stray chunk": lambda: straddling(plaintext=stray_chunk),
     "skipped bytes not zero": lambda: text(
         records=lambda r: [
             replace(r[0], codec=header_reference.RAW, data=bytes(CHUNK - 20), raw_len=CHUNK - 20),

@@ -282,8 +282,10 @@ static verdict parse(const draft *d, const layout *l) {
         bool last = i + 1 == l->frame_count;
         size_t len = (last ? l->last_len : SRM_FRAME_LEN) - SRM_TAG_LEN;
         v.frame = i;
-        HOLDS(parser_frame(p, d->plain + i * FRAME_PLAIN_LEN, len, last) == SRM_OK);
-        v.status = drain(p, &v);
+        v.status = parser_frame(p, d->plain + i * FRAME_PLAIN_LEN, len, last);
+        v.place = parser_place(p);
+        if (v.status == SRM_OK)
+            v.status = drain(p, &v);
     }
     if (v.status == SRM_OK) {
         HOLDS(parser_complete(p) && parser_raw_total(p) == v.raw_len);
