@@ -7,10 +7,16 @@ import contextlib
 import gc
 import io
 import os
+import select
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -20,6 +26,7 @@ from strongroom import (
     Opener,
     RootKey,
     Sealer,
+    StrongroomError,
     TargetError,
     TargetExistsError,
     UsageError,
@@ -177,6 +184,95 @@ def test_a_closed_opener_says_so(tmp_path: Path, key: RootKey) -> None:
     opened.close()
     with pytest.raises(ValueError, match="closed"):
         opened.read(1)
+
+
+def test_what_is_beyond_the_end_reads_nothing(tmp_path: Path, key: RootKey) -> None:
+    with Opener(sealed(tmp_path, key, b"data"), key=key) as opened:
+        for far in (4, 2**63, 2**64 - 1, 2**64, 2**70):
+            assert opened.seek(far) == far
+            assert (opened.read(10), opened.read_at(far, 10)) == (b"", b"")
+        for before in (-1, -(2**70)):
+            with pytest.raises(ValueError, match="nothing is at"):
+                opened.read_at(before, 10)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.arange(300_000, dtype=np.float64).reshape(300, 1000),
+        np.arange(1000).astype("M8[ns]"),
+        np.zeros((0, 7)),
+    ],
+    ids=["numbers", "times", "nothing"],
+)
+def test_file_objects_take_and_fill_arrays(
+    data: npt.NDArray[Any], tmp_path: Path, key: RootKey
+) -> None:
+    with Sealer(tmp_path / "sealed", key=key) as sealer:
+        assert sealer.write(data) == data.nbytes
+    back = np.zeros_like(data)
+    with Opener(tmp_path / "sealed", key=key) as opened:
+        assert opened.readinto(back) == data.nbytes
+    assert back.tobytes() == data.tobytes()
+
+
+def test_file_objects_refuse_what_does_not_lie_in_one_piece(tmp_path: Path, key: RootKey) -> None:
+    apart = np.zeros((10, 20))[:, ::2]
+    with (
+        pytest.raises(TypeError, match="not C-contiguous"),
+        Sealer(tmp_path / "new", key=key) as sealer,
+    ):
+        sealer.write(apart)
+    with Opener(sealed(tmp_path, key, b"data"), key=key) as opened:
+        for target in (apart, bytes(10)):
+            with pytest.raises(TypeError):
+                opened.readinto(target)
+        assert opened.read() == b"data"
+
+
+def test_a_child_of_fork_leaves_the_sealer_to_its_parent(
+    tmp_path: Path, key: RootKey, noise: bytes
+) -> None:
+    sealer = Sealer(tmp_path / "sealed", key=key)
+    sealer.write(noise)
+    done, told = os.pipe()
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for use in (lambda: sealer.write(b"of the child"), sealer.close):
+            try:
+                use()
+            except (ValueError, StrongroomError):
+                refused += 1
+        select.select([done], [], [], 20)
+        os._exit(0 if refused == 2 else 1)
+    sealer.write(noise)
+    sealer.close()
+    assert os.waitpid(child, os.WNOHANG) == (0, 0)  # it did not have to be waited for
+    os.write(told, b"!")
+    assert os.waitpid(child, 0)[1] == 0
+    assert open_bytes((tmp_path / "sealed").read_bytes(), key=key) == noise * 2
+
+
+MANY = """
+import sys
+from strongroom import RootKey, Sealer
+key = RootKey.generate()
+sealers = [Sealer(f"{sys.argv[1]}/{n}", key=key, threads=1) for n in range(100)]
+for sealer in sealers:
+    sealer.write(b"x")
+    sealer.close()
+"""
+
+
+def test_as_many_sealers_as_wanted_need_no_privilege(tmp_path: Path) -> None:
+    """Users have 64 MiB of pipes, those with either of these capabilities any number."""
+    command = [sys.executable, "-c", MANY, str(tmp_path)]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--bounding-set", "-sys_resource,-sys_admin", *command]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list(tmp_path.iterdir())) == 100
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

@@ -13,6 +13,7 @@ from strongroom._core.constants import (
     TYPE_STREAM,
 )
 from strongroom._core.endpoints import Endpoint, bytes_of
+from strongroom._core.feed import FEED_LEN, Feed
 from strongroom._core.headers import Header, parse_header
 from strongroom._core.jobs import (
     UNWATCHED,
@@ -35,6 +36,7 @@ from strongroom._core.view import View
 
 __all__ = [
     "CHUNK_LEN",
+    "FEED_LEN",
     "FRAME_LEN",
     "HEADER_LEN",
     "LEVEL_MAX",
@@ -47,6 +49,7 @@ __all__ = [
     "BuildInfo",
     "Cancel",
     "Endpoint",
+    "Feed",
     "Header",
     "Job",
     "PipedSeal",

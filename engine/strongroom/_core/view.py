@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from strongroom._core.endpoints import Endpoint, source_of
+from strongroom._core.endpoints import Endpoint, bytes_of, source_of
 from strongroom._core.failures import failure_error
 from strongroom._core.headers import Header
 from strongroom._native import ffi, lib
@@ -52,10 +52,18 @@ class View:
     def read_into(self, offset: int, target: Buffer) -> int:
         """Fill target with plaintext from offset on; fewer bytes only at the end.
 
-        Raises DamagedError, SourceError; target then holds no plaintext.
+        Raises DamagedError, SourceError; target then holds no plaintext. ValueError before the
+        start, TypeError for what is no contiguous buffer that can be written.
         """
+        if offset < 0:
+            raise ValueError(f"nothing is at {offset}")
+        offset = min(offset, self._length)
         got, failure = ffi.new("size_t *"), ffi.new("srm_failure *")
-        with self._lock, ffi.from_buffer("uint8_t[]", target, require_writable=True) as mem:
+        with (
+            self._lock,
+            bytes_of(target, writable=True) as room,
+            ffi.from_buffer("uint8_t[]", room) as mem,
+        ):
             if self._holder[0] == ffi.NULL:
                 raise ValueError("the view is closed")
             status = lib.srm_view_read(self._holder[0], offset, mem, len(mem), got, failure)

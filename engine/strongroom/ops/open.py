@@ -105,7 +105,7 @@ def open_bytes(
 
 def open_into(data: Buffer, target: Buffer, *, key: Credential, threads: int | None = None) -> int:
     """Open a sealed file in memory into a writable buffer, such as a numpy array, without a copy
-    on the way. Returns how many bytes of it were filled.
+    on the way. Returns how many bytes of it were filled. data must not change meanwhile.
 
     Raises LimitError when target is too small, UsageError when the two share memory. On any error
     it holds nothing of use: some of it may have been written.

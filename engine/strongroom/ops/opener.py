@@ -64,7 +64,8 @@ class Opener(io.RawIOBase):
         return self._at
 
     def readinto(self, target: Buffer) -> int:
-        """Fill target from here on; fewer bytes only at the end. Raises DamagedError."""
+        """Fill target, any contiguous buffer, from here on; fewer bytes only at the end. Raises
+        DamagedError."""
         if self.closed:
             raise ValueError("the file is closed")
         got = self._view.read_into(self._at, target)
@@ -74,11 +75,11 @@ class Opener(io.RawIOBase):
     def read_at(self, offset: int, length: int) -> bytes:
         """Up to length bytes from offset on, fewer only at the end, whatever the position is.
 
-        Any thread. Raises DamagedError.
+        Any thread. Raises DamagedError; ValueError before the start.
         """
         if self.closed:
             raise ValueError("the file is closed")
-        target = bytearray(max(0, min(length, len(self._view) - offset)))
+        target = bytearray(max(0, min(length, len(self._view) - max(offset, 0))))
         got = self._view.read_into(offset, target)
         return bytes(target[:got])
 

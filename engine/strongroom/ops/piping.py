@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import select
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from strongroom._core import Cancel, Watch
+from strongroom._core import FEED_LEN, Cancel, Feed, Watch
 from strongroom.errors import CancelledError
 
 T = TypeVar("T")
-
-_PIPE_LEN: Final = 1 << 20
-_POLL_MS: Final = 100
 
 
 class Readable(Protocol):
@@ -47,34 +41,23 @@ def through_pipe(file: Readable, work: Callable[[int, Watch], T], watch: Watch) 
     Raises what reading raises, having cancelled the work; otherwise what the work raises.
     """
     stop = _Stop(watch.cancel)
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    try:
-        os.set_blocking(writing, False)
-        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIPE_LEN)
-        with ThreadPoolExecutor(1, thread_name_prefix="strongroom-stream") as pool:
-            running = pool.submit(work, reading, Watch(cancel=stop))
-            try:
-                _feed(file, writing, running, Watch(watch.progress, stop))
-            except BaseException:
-                # Before the other end sees an end of file, which it would take for the real one.
-                stop.set()
-                running.exception()
-                raise
-            os.close(writing)
-            writing = -1
-            return running.result()
-    finally:
-        if writing >= 0:
-            os.close(writing)
-        os.close(reading)
+    with Feed() as feed, ThreadPoolExecutor(1, thread_name_prefix="strongroom-stream") as pool:
+        running = pool.submit(work, feed.reading, Watch(cancel=stop))
+        try:
+            _fill(feed, file, running, Watch(watch.progress, stop))
+        except BaseException:
+            # Before the other end sees an end of file, which it would take for the real one.
+            stop.set()
+            running.exception()
+            raise
+        feed.end()
+        return running.result()
 
 
-def _feed(file: Readable, writing: int, running: Future[T], watch: Watch) -> None:
+def _fill(feed: Feed, file: Readable, running: Future[T], watch: Watch) -> None:
     """Until the file ends, or nobody reads any more."""
-    poll = select.poll()
-    poll.register(writing, select.POLLOUT)
     fed = 0
-    while data := file.read(_PIPE_LEN):
+    while data := file.read(FEED_LEN):
         with memoryview(data).cast("B") as view:
             done = 0
             while done < len(view):
@@ -82,10 +65,7 @@ def _feed(file: Readable, writing: int, running: Future[T], watch: Watch) -> Non
                     return
                 if watch.cancel is not None and watch.cancel.is_set():
                     raise CancelledError("reading the stream: cancelled")
-                try:
-                    done += os.write(writing, view[done:])
-                except BlockingIOError:
-                    poll.poll(_POLL_MS)
+                done += feed.offer(view[done:])
             fed += done
         if watch.progress is not None:
             watch.progress(fed, 0)

@@ -23,7 +23,8 @@ class Sealer(io.RawIOBase):
     """Write a sealed file piece by piece, in constant memory and on all processors.
 
     The file gets its name when close() returns, or the with block ends well. An exception in the
-    block, abort(), or never closing it leaves nothing behind. One thread at a time.
+    block, abort(), or never closing it leaves nothing behind. One thread at a time, and only in the
+    process that made it.
 
         with Sealer("upload.sealed", key=key) as sealer:
             shutil.copyfileobj(upload, sealer)
@@ -59,12 +60,13 @@ class Sealer(io.RawIOBase):
         return True
 
     def write(self, data: Buffer) -> int:
-        """Take all of data. Raises what the sealing failed of, such as a full disk."""
+        """Take all of data, any contiguous buffer. Raises what the sealing failed of, such as a
+        full disk."""
         if self._seal is None:
             raise ValueError("the file is closed")
         try:
             return self._seal.write(data)
-        except (StrongroomError, BrokenPipeError, MemoryError) as error:
+        except (StrongroomError, MemoryError) as error:
             self._drop(error)
             raise
 
