@@ -253,6 +253,14 @@ def test_a_registration_that_met_the_new_keys_halfway_begins_again(
     assert anna.guess("new").is_right()
 
 
+def test_a_process_that_idled_meanwhile_registers_by_the_new_keys(
+    house: House, anna: Person
+) -> None:
+    turned(House(house.folder))
+    anna.registered("new")
+    assert generations(house) == {2}
+
+
 def test_damaged_rows_stay_and_stop_nothing(house: House, anna: Person) -> None:
     bob = Person(house.core, "bob")
     bob.registered("his")

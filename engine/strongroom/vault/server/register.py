@@ -61,6 +61,7 @@ def begin(core: Core, ref: bytes, asked: RegisterBegin) -> Opened:
         server_key=server_key_of(setup),
         register_nonce=secrets.token_bytes(32),
     )
+    core.head()  # whoever heard of no new keys yet would seal with the old ones
     sealed = core.keeper.seal(setup, context(record), record.record_id)
 
     def body(ledger: Ledger) -> None:
