@@ -19,7 +19,7 @@ from services import service
 from strongroom.vault.server.access import Access
 from strongroom.vault.server.etcd import EtcdStore
 from strongroom.vault.server.gateway import Gateway
-from strongroom.vault.server.store import StoreFailedError
+from strongroom.vault.server.store import StoreFailedError, Tell, unheard
 from vault.certificates import make_certificate
 
 FLAGS = ("--heartbeat-interval=50", "--election-timeout=500", "--logger=zap", "--log-level=warn")
@@ -76,8 +76,16 @@ class Cluster:
         words = {"prefix": prefix, "ca": certificate, "certificate": certificate, "key": key}
         return f"endpoints = [{urls}]\n" + "".join(f'{k} = "{v}"\n' for k, v in words.items())
 
-    def store(self, prefix: str, **more: Any) -> EtcdStore:
-        return EtcdStore(self.access(prefix, **more))
+    def store(self, prefix: str, tell: Tell = unheard, **more: Any) -> EtcdStore:
+        return EtcdStore(self.access(prefix, **more), tell)
+
+    def etcdctl(self, *words: str) -> str:
+        """What it says."""
+        certificate, key = self.trusted
+        program = service("etcd-server", "usr/bin/etcdctl")
+        command = [program, f"--cacert={certificate}", f"--cert={certificate}", f"--key={key}"]
+        command += ["--endpoints=" + ",".join(node.url for node in self.nodes), *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def start(self, *nodes: Node, state: str = "new") -> None:
         program = service("etcd-server", "usr/bin/etcd")

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from program import PATIENCE, STRONGROOM
+from strongroom.vault.client.address import parse_address
+from strongroom.vault.client.endpoint import Endpoint
 from strongroom.vault.server.accounts import TokenFile
 from strongroom.vault.server.service import make_vault
 
@@ -73,6 +75,9 @@ class Service:
         process.stdout.close()
         self.process = None
         return code
+
+    def endpoint(self, token: str) -> Endpoint:
+        return Endpoint(parse_address(self.url)[0], token, certificate=None)
 
     def post(self, verb: str, body: bytes, token: str, **headers: str) -> tuple[int, bytes]:
         """Status and body of the answer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -12,22 +14,31 @@ from typing import Any
 
 import pytest
 
+from program import PATIENCE
 from strongroom import UsageError
-from strongroom.vault.messages import Event
+from strongroom.vault.client.endpoint import CodeError
+from strongroom.vault.messages import Answered, Event, Offer, RecoverAttempt, RecoverBegin
+from strongroom.vault.opaque import Login
 from strongroom.vault.server import etcd
 from strongroom.vault.server.access import Access, read_access
 from strongroom.vault.server.clock import Clock
+from strongroom.vault.server.config import read_config
 from strongroom.vault.server.core import Core, found
 from strongroom.vault.server.etcd import EtcdStore
 from strongroom.vault.server.gateway import CompactedError, Gateway, UnknownOutcomeError, to_text
 from strongroom.vault.server.keys.file import FileKeys
 from strongroom.vault.server.keys.keeper import Keeper
+from strongroom.vault.server.opening import opened
 from strongroom.vault.server.store import Store, StoreFailedError, Transaction
 from strongroom.vault.server.witness import NoWitness
+from strongroom.vault.wire import NO_ID, Code
 from vault.certificates import make_certificate
 from vault.cluster import Cluster, running, wait_until
 from vault.conformance import Conformance, Open, done
+from vault.conftest import PASSWORD
 from vault.parties import NO_DELAYS, Guess, Person
+from vault.service import served
+from vault.test_rotation import recovers
 
 pytestmark = pytest.mark.xdist_group("etcd")
 
@@ -160,22 +171,23 @@ def test_a_guess_whose_charge_was_lost_on_the_way_is_charged_once(
 # --- what it forgets, and how large it is ---
 
 
+def scrub(store: EtcdStore) -> None:
+    """Whose scrub_every is a second."""
+    wait_until(lambda: not store._scrubbing.is_alive())
+    time.sleep(1.1)
+    store.scrub()
+    wait_until(lambda: not store._scrubbing.is_alive())
+
+
 def test_scrubbing_compacts_what_is_older_than_the_scrub_before(one: Cluster, prefix: str) -> None:
     with closing(one.store(prefix, scrub_every=1)) as store:
-
-        def scrub() -> None:
-            wait_until(lambda: not store._scrubbing.is_alive())
-            time.sleep(1.1)
-            store.scrub()
-            wait_until(lambda: not store._scrubbing.is_alive())
-
         for value in (b"old", b"new"):
             _, revision = store.transact(lambda rows, value=value: rows.put("a", value))  # type: ignore[misc]
-        scrub()
+        scrub(store)
         old = {"key": store._key("a"), "revision": revision - 1}
         assert store._gateway.order("kv/range", old)["kvs"]
         size = store.health().size
-        scrub()
+        scrub(store)
         with pytest.raises(CompactedError):
             store._gateway.order("kv/range", old)
         assert done(store, lambda rows: rows.get("a")) == b"new"
@@ -189,6 +201,44 @@ def test_processes_together_scrub_no_more_often_than_was_said(one: Cluster, pref
             store.scrub()
             wait_until(lambda store=store: not store._scrubbing.is_alive())  # type: ignore[misc]
         assert first.transact(lambda rows: rows.revision)[1] == before + 1
+
+
+def fill(store: EtcdStore) -> None:
+    while True:
+        store.transact(lambda rows: rows.put("x", secrets.token_bytes(500_000)))
+
+
+def test_at_its_full_quota_nobody_is_answered_and_nothing_is_lost(tmp_path: Path) -> None:
+    quota, said = ["--quota-backend-bytes=2000000"], list[str]()
+    with (
+        running(tmp_path, count=1, extra=quota) as cluster,
+        served(tmp_path / "vault", etcd=cluster.table()) as service,
+        opened(read_config(service.config)) as core,
+        closing(cluster.store("strongroom/", said.append, scrub_every=1)) as store,
+    ):
+        anna = Person(core)
+        anna.registered(PASSWORD)
+        endpoint = service.endpoint(service.token("anna"))
+        offer = endpoint.call("recover/begin", RecoverBegin(NO_ID), Offer)
+        asked = RecoverAttempt(offer.record_id, offer.token, Login("wrong").ke1)
+        with pytest.raises(StoreFailedError, match="space exceeded"):
+            fill(store)
+        with pytest.raises(CodeError) as refused:
+            endpoint.call("recover/attempt", asked, Answered)
+        assert refused.value.code == Code.UNAVAILABLE
+        # Reading goes on, and tells what is wrong.
+        assert endpoint.call("recover/begin", RecoverBegin(NO_ID), Offer).left == 10
+        assert "strongroom_vault_store_full 1\n" in service.get("/metrics")[1]
+        assert "space exceeded" in service.log()
+        scrub(store)
+        assert "old history stays for now" in said[-1]
+        cluster.etcdctl("compact", str(json.loads(service("status", "--json"))["revision"]))
+        cluster.etcdctl("defrag")
+        cluster.etcdctl("alarm", "disarm")
+        endpoint.call("recover/attempt", asked, Answered)
+        assert anna.offer().left == 9
+        recovers(anna)
+        assert "strongroom_vault_store_full 0\n" in service.get("/metrics")[1]
 
 
 # --- who is let in ---
@@ -263,10 +313,19 @@ def test_users_are_let_in_by_their_password_and_to_their_prefix(
             cluster.kill(*cluster.nodes)
             cluster.start()
             assert done(store, lambda rows: rows.get("a")) == b"1"
-            # It compacts; writing files anew is for root alone.
-            store._gateway.order("kv/compaction", {"revision": 2, "physical": True})
-            with pytest.raises(StoreFailedError, match="permission denied"):
-                store._gateway.ask_one(cluster.nodes[0].url, "maintenance/defragment", {})
+        # It compacts; writing files anew is for root alone, which is said once.
+        said: list[str] = []
+        with closing(cluster.store("vault/", said.append, scrub_every=1, **known)) as store:
+            marked = done(store, lambda rows: rows.revision) + 1
+            for _ in range(3):
+                scrub(store)
+            deadline = time.monotonic() + PATIENCE
+            with pytest.raises(CompactedError):
+                store.read("a", None, limit=1, revision=marked - 1, deadline=deadline)
+        assert len(said) == 1, said
+        (words,) = said
+        assert "its role root" in words
+        assert "permission denied" in words
         refused(cluster.store("others/", **known), "permission denied")
         password.write_text("wrong\n")
         refused(cluster.store("vault/", **known), "authentication failed")

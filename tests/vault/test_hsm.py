@@ -15,8 +15,7 @@ import pytest
 from program import PATIENCE, STRONGROOM, Program
 from strongroom import RootKey
 from strongroom.errors import SourceError
-from strongroom.vault.client.address import parse_address
-from strongroom.vault.client.endpoint import CodeError, Endpoint
+from strongroom.vault.client.endpoint import CodeError
 from strongroom.vault.messages import Answered, Offer, RecoverAttempt, RecoverBegin
 from strongroom.vault.opaque import Login
 from strongroom.vault.server.config import read_config
@@ -47,10 +46,6 @@ def serve(service: Service) -> subprocess.CompletedProcess[bytes]:
     """A service that is to end by itself."""
     command = [STRONGROOM, "vault", "serve", "--config", service.config]
     return subprocess.run(command, capture_output=True, check=False, timeout=PATIENCE)
-
-
-def endpoint_of(service: Service, token: str) -> Endpoint:
-    return Endpoint(parse_address(service.url)[0], token, certificate=None)
 
 
 def test_a_key_comes_back_through_it_and_two_processes_share_the_token(
@@ -109,11 +104,11 @@ def test_without_its_token_it_answers_nobody_charges_nothing_and_goes_on_after(
     with opened(read_config(vault.config)) as core:
         person = Person(core)
         person.registered(PASSWORD)
-        offer = endpoint_of(vault, account).call("recover/begin", RecoverBegin(NO_ID), Offer)
+        offer = vault.endpoint(account).call("recover/begin", RecoverBegin(NO_ID), Offer)
         asked = RecoverAttempt(offer.record_id, offer.token, Login("wrong").ke1)
         token.take_away()
         with pytest.raises(CodeError) as refused:
-            endpoint_of(vault, account).call("recover/attempt", asked, Answered)
+            vault.endpoint(account).call("recover/attempt", asked, Answered)
         assert refused.value.code == Code.UNAVAILABLE
         assert vault.get("/healthz") == (503, "keys\n")
         assert "strongroom_vault_keys_up 0" in vault.get("/metrics")[1]
@@ -122,16 +117,16 @@ def test_without_its_token_it_answers_nobody_charges_nothing_and_goes_on_after(
         token.bring_back()
         pkcs11.lib(str(token.module)).reinitialize()
         wait_until_healthy(vault)
-        again = endpoint_of(vault, account).call("recover/begin", RecoverBegin(NO_ID), Offer)
+        again = vault.endpoint(account).call("recover/begin", RecoverBegin(NO_ID), Offer)
         assert again.left == offer.left == 10
         # Charged before it went: answered after, and charged once.
-        answer = endpoint_of(vault, account).call("recover/attempt", asked, Answered)
+        answer = vault.endpoint(account).call("recover/attempt", asked, Answered)
         token.take_away()
         with pytest.raises(CodeError):
-            endpoint_of(vault, account).call("recover/attempt", asked, Answered)
+            vault.endpoint(account).call("recover/attempt", asked, Answered)
         token.bring_back()
         wait_until_healthy(vault)
-        later = endpoint_of(vault, account).call("recover/attempt", asked, Answered)
+        later = vault.endpoint(account).call("recover/attempt", asked, Answered)
         assert later.attempt == answer.attempt
         pkcs11.lib(str(token.module)).reinitialize()
         user = core.transact(lambda ledger: ledger.user(person.ref))
@@ -193,7 +188,7 @@ def test_keys_are_rotated_while_it_serves(vault: Service, token: SoftToken) -> N
         person.registered(PASSWORD)
         vault("rotate-keys")
         account = vault.token("anna")
-        offer = endpoint_of(vault, account).call("recover/begin", RecoverBegin(NO_ID), Offer)
+        offer = vault.endpoint(account).call("recover/begin", RecoverBegin(NO_ID), Offer)
         assert offer.left == 10
         recovers(person)
     hsm = read_config(vault.config).hsm

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from strongroom import SourceError
+from strongroom.vault.server import census as census_module
 from strongroom.vault.server import sweeping
-from strongroom.vault.server.census import census
 from strongroom.vault.server.metrics import render
 from strongroom.vault.server.operate import status
 from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.server.witness import FileWitness
 from vault.conftest import PASSWORD
 from vault.parties import House, Person
+from vault.test_rows import put, rows
 
 SAMPLE = re.compile(r'([a-z_]+)(\{[a-z0-9]+="[^"\\]*"(?:,[a-z0-9]+="[^"\\]*")*\})? ([0-9.e+]+)')
 
@@ -87,7 +88,9 @@ def test_metrics_show_how_far_the_witness_is_behind(house: House, tmp_path: Path
     anna.guess("wrong")
     found = samples(render(house.core, {}, None, 0))
     assert (found["witness_lag_revisions"], found["locked"]) == (0, 0)
-    assert status(house.core)["witness_lag"] == 0
+    shown = status(house.core)
+    assert (shown["witness"], shown["witness_lag"]) == (str(tmp_path / "witness"), 0)
+    assert shown["witnessed"] == shown["revision"]
 
 
 def test_metrics_come_also_while_store_and_keys_do_not_work(
@@ -107,20 +110,43 @@ def test_a_status_is_json_of_counts(busy: House) -> None:
     found = json.loads(json.dumps(status(busy.core)))
     assert (found["quorum"], found["members"], found["keys_up"]) == (True, 1, True)
     assert (found["users"], found["spent"], found["attempts"]) == (4, 1, 11)
-    assert found["guessed_last_hour"] == 0
+    assert found["attempts_last_hour"] == found["lock_outs_last_hour"] == 0
 
 
-def test_the_last_hour_is_counted_by_account(house: House) -> None:
+def test_attempts_and_lock_outs_of_the_last_hour_are_counted(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(census_module, "SCAN", 4)  # logs are read from their ends, piece by piece
     for name in ("anna", "burnt"):
         Person(house.core, name).registered(PASSWORD)
-    for _ in range(10):
-        Person(house.core, "burnt").guess("wrong")
-    Person(house.core, "anna").guess("wrong")
-    found = census(house.core)
-    assert (found.guessed_last_hour, found.locked_out_last_hour, found.attempts) == (2, 1, 11)
-    house.times.pass_by(3601)
-    found = census(house.core)
-    assert (found.guessed_last_hour, found.locked_out_last_hour, found.spent) == (0, 0, 1)
+    anna, burnt = Person(house.core, "anna"), Person(house.core, "burnt")
+    anna.guess("wrong").give_up()
+    house.times.pass_by(3000)
+    anna.guess("wrong").give_up()
+    for _ in range(9):
+        burnt.guess("wrong").give_up()
+    assert last_hour(house) == (11, 0)
+    burnt.guess("wrong").give_up()
+    assert last_hour(house) == (12, 1)
+    house.times.pass_by(601)
+    assert last_hour(house) == (11, 1), "the first one was more than an hour ago"
+    house.times.pass_by(3000)
+    assert last_hour(house) == (0, 0)
+    anna.guess("wrong")
+    name = f"log/{anna.ref.hex()}/{house.user(anna.ref).log_seq:016x}"
+    put(house, name, rows(house)[name][:-1])
+    assert (last_hour(house), status(house.core)["damaged"]) == ((0, 0), 1)
+
+
+def last_hour(house: House) -> tuple[object, object]:
+    found = status(house.core)
+    return found["attempts_last_hour"], found["lock_outs_last_hour"]
+
+
+def test_a_status_says_that_there_is_no_witness(house: House) -> None:
+    found = status(house.core)
+    assert found["witness"] == "none is configured"
+    assert not {"witnessed", "witness_lag"} & found.keys()
 
 
 def test_a_pass_over_all_accounts_settles_those_alone_that_may_be_due(

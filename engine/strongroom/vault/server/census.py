@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
+from strongroom.errors import DamagedError
+from strongroom.vault.messages import Event, LogEntry
 from strongroom.vault.server.core import Core
 from strongroom.vault.server.counters import exhausted
-from strongroom.vault.server.ledger import Page
+from strongroom.vault.server.ledger import SCAN, Ledger, Page
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import User
 from strongroom.vault.wire import NO_ID
@@ -30,27 +33,51 @@ class Census:
     damaged: int = 0
     attempts: int = 0
     """Ever made."""
-    guessed_last_hour: int = 0
-    """With a guess since then, and those of them that it locked out."""
-    locked_out_last_hour: int = 0
 
     def add(self, page: Page, policy: Policy) -> None:
         """Count all of a page."""
         self.damaged += len(page.wrong)
         self.users += len(page.users) + len(page.wrong)
         for user in page.users:
-            self._add(user, page.now, policy)
+            self._add(user, policy)
 
-    def _add(self, user: User, now: int, policy: Policy) -> None:
-        lately = user.charges > 0 and user.attempt_at > now - _HOUR_S
-        spent = exhausted(user, policy)
+    def _add(self, user: User, policy: Policy) -> None:
         self.registered += user.active != NO_ID
         self.pending += user.pending != NO_ID
         self.kept += user.kept != NO_ID
-        self.spent += spent
+        self.spent += exhausted(user, policy)
         self.attempts += user.charges
-        self.guessed_last_hour += lately
-        self.locked_out_last_hour += lately and spent
+
+
+@dataclass(slots=True)
+class LastHour:
+    """Counts of guesses, as the accounts' logs have them."""
+
+    attempts_last_hour: int = 0
+    lock_outs_last_hour: int = 0
+    """By those attempts."""
+
+    def add(self, core: Core, page: Page) -> int:
+        """Count those of a page. Returns of how many accounts the log is damaged. Raises
+        StoreFailedError."""
+        since, damaged = page.now - _HOUR_S, 0
+        for user in page.users:
+            if user.charges and user.attempt_at > since:
+                try:
+                    self._add(core.transact(partial(_entries, user=user, since=since)), core.policy)
+                except DamagedError:
+                    damaged += 1
+        return damaged
+
+    def _add(self, entries: list[LogEntry], policy: Policy) -> None:
+        charged = False
+        for entry in entries:
+            if entry.event == Event.CHARGED:
+                self.attempts_last_hour += 1
+                charged = True
+            elif entry.event == Event.FAILED and charged:
+                last = entry.left == 0 or entry.lifetime >= policy.lifetime
+                self.lock_outs_last_hour += last
 
 
 def pages(core: Core) -> Iterator[Page]:
@@ -61,12 +88,25 @@ def pages(core: Core) -> Iterator[Page]:
         after = page.last
 
 
-def census(core: Core) -> Census:
-    """Of all accounts, read one after the other. Raises StoreFailedError, DamagedError."""
-    found = Census()
+def census(core: Core) -> tuple[Census, LastHour]:
+    """Of all accounts, read one after the other, and of the logs of those that had a guess in the
+    last hour. Raises StoreFailedError, DamagedError."""
+    found, lately = Census(), LastHour()
     for page in pages(core):
         found.add(page, core.policy)
-    return found
+        found.damaged += lately.add(core, page)
+    return found, lately
+
+
+def _entries(ledger: Ledger, user: User, since: int) -> list[LogEntry]:
+    """Of its log, those that came after that time."""
+    found: list[LogEntry] = []
+    end = user.log_seq + 1
+    while end > 1 and (not found or found[0].time > since):
+        start = max(1, end - SCAN)
+        found = ledger.entries(user, start, end - start) + found
+        end = start
+    return [entry for entry in found if entry.time > since]
 
 
 def _page(core: Core, after: bytes) -> Page:

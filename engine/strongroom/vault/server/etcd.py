@@ -19,13 +19,22 @@ from typing import Any, Final
 from strongroom.vault.server.access import Access
 from strongroom.vault.server.gateway import (
     CompactedError,
+    DeniedError,
     Gateway,
     NotDoneError,
     UnknownOutcomeError,
     to_bytes,
     to_text,
 )
-from strongroom.vault.server.store import PAGE, Health, StoreFailedError, T, Transaction
+from strongroom.vault.server.store import (
+    PAGE,
+    Health,
+    StoreFailedError,
+    T,
+    Tell,
+    Transaction,
+    unheard,
+)
 
 _PATIENCE_S: Final = 6.0
 _BACK_OFF_S: Final = (0.002, 0.25)
@@ -33,6 +42,7 @@ _ID_LEN: Final = 16
 _SCRUBBED: Final = "\0scrubbed"
 _SLOW: Final = 600.0
 """Seconds."""
+_NO_SPACE: Final = "NOSPACE"
 _FIRST: Final = " "
 _AFTER: Final = "\x7f"
 """Names are between these, but for _SCRUBBED."""
@@ -111,9 +121,10 @@ class _Rows:
 class EtcdStore:
     """See Store. Reads are linearizable: a member that lost its majority answers none."""
 
-    def __init__(self, access: Access) -> None:
-        """Raises SourceError."""
-        self._gateway = Gateway(access)
+    def __init__(self, access: Access, tell: Tell = unheard) -> None:
+        """tell: what goes wrong where nobody asked for anything. Raises SourceError."""
+        self._gateway, self._tell = Gateway(access), tell
+        self._may_defragment = True
         self._prefix, self._scrub_every = access.prefix.encode(), access.scrub_every
         self._scrub_at = 0.0
         self._scrubbing = threading.Thread()
@@ -177,15 +188,17 @@ class EtcdStore:
     def health(self) -> Health:
         """See Store."""
         members, size, used, reachable = len(self._gateway.endpoints), 0, 0, 0
+        full = False
         for endpoint in self._gateway.endpoints:
             with suppress(StoreFailedError):
                 found = self._gateway.ask_one(endpoint, "maintenance/status", {})
+                full = full or any(_NO_SPACE in str(each) for each in found.get("errors", []))
                 reachable += int(found.get("leader", 0)) != 0
                 size = max(size, int(found.get("dbSize", 0)))
                 used = max(used, int(found.get("dbSizeInUse", 0)))
                 listed = self._gateway.ask_one(endpoint, "cluster/member/list", {})
                 members = max(members, len(listed.get("members", [])))
-        return Health(members=members, reachable=reachable, size=size, used=used)
+        return Health(members, reachable, size=size, used=used, full=full)
 
     def close(self) -> None:
         """See Store."""
@@ -252,35 +265,50 @@ class EtcdStore:
 
     def _scrub(self) -> None:
         """Whoever of all processes changes a row first does it."""
-        deadline = time.monotonic() + _PATIENCE_S
-        with suppress(StoreFailedError):
-            before, _ = self._now(_SCRUBBED, 0, deadline)
-            present = int(time.time())
-            if before.row is not None and abs(present - int(before.row)) < self._scrub_every:
+        try:
+            due = self._compact(time.monotonic() + _PATIENCE_S)
+        except StoreFailedError as error:
+            self._tell(f"old history stays for now: {error}")
+            return
+        for endpoint in self._gateway.endpoints if due else ():
+            if not self._may_defragment:
                 return
-            rows = _Rows(self, deadline)
-            rows.met[_SCRUBBED] = before
-            rows.put(_SCRUBBED, b"%d" % present)
-            if self._commit(rows, deadline) is None or not before.modified:
-                return
+            try:
+                self._defragment(endpoint)
+            except DeniedError as error:
+                self._may_defragment = False
+                self._tell(f"etcd lets its role root alone write files anew: {error}")
+            except StoreFailedError as error:
+                self._tell(f"a file of etcd is not written anew for now: {error}")
+
+    def _compact(self, deadline: float) -> bool:
+        """Whether it was due, and is done by this one."""
+        before, _ = self._now(_SCRUBBED, 0, deadline)
+        present = int(time.time())
+        if before.row is not None and abs(present - int(before.row)) < self._scrub_every:
+            return False
+        rows = _Rows(self, deadline)
+        rows.met[_SCRUBBED] = before
+        rows.put(_SCRUBBED, b"%d" % present)
+        if self._commit(rows, deadline) is None or not before.modified:
+            return False
+        with suppress(CompactedError):  # by somebody else
             # Not newer: bodies that still read at an older revision would begin again.
             self._gateway.order("kv/compaction", {"revision": before.modified, "physical": True})
-            self._defragment()
+        return True
 
-    def _defragment(self) -> None:
+    def _defragment(self, endpoint: str) -> None:
         """A member answers nothing meanwhile, so its leadership goes to another first."""
-        for endpoint in self._gateway.endpoints:
-            with suppress(StoreFailedError):
-                status = self._gateway.ask_one(endpoint, "maintenance/status", {})
-                mine, leader = status["header"]["member_id"], status.get("leader")
-                listed = self._gateway.ask_one(endpoint, "cluster/member/list", {})
-                others = [each["ID"] for each in listed["members"] if each["ID"] != mine]
-                if mine == leader and others:
-                    message = {"targetID": random.choice(others)}  # noqa: S311
-                    self._gateway.ask_one(
-                        endpoint, "maintenance/transfer-leadership", message, timeout=_SLOW
-                    )
-                self._gateway.ask_one(endpoint, "maintenance/defragment", {}, timeout=_SLOW)
+        status = self._gateway.ask_one(endpoint, "maintenance/status", {})
+        mine, leader = status["header"]["member_id"], status.get("leader")
+        listed = self._gateway.ask_one(endpoint, "cluster/member/list", {})
+        others = [each["ID"] for each in listed["members"] if each["ID"] != mine]
+        if mine == leader and others:
+            message = {"targetID": random.choice(others)}  # noqa: S311
+            self._gateway.ask_one(
+                endpoint, "maintenance/transfer-leadership", message, timeout=_SLOW
+            )
+        self._gateway.ask_one(endpoint, "maintenance/defragment", {}, timeout=_SLOW)
 
     def _key(self, name: str) -> str:
         return to_text(self._prefix + name.encode())

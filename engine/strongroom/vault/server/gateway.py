@@ -26,6 +26,8 @@ _ROWS: Final = "kv/"
 _COMPACTED: Final = "required revision has been compacted"
 _TOKEN: Final = ("invalid auth token", "user name is empty", "revision of auth store is old")
 _NOT_DONE: Final = (*_TOKEN, "no leader", "not a leader", "too many requests")
+_DENIED: Final = "permission denied"
+"""Of its maintenance without a code of its own."""
 _HOPELESS: Final = frozenset({3, 7, 8, 9, 12, 16})
 """gRPC's codes of what another member would answer as well."""
 
@@ -174,6 +176,10 @@ class _HopelessError(StoreFailedError):
     """Another member would refuse it as well."""
 
 
+class DeniedError(_HopelessError):
+    """The user may not do it."""
+
+
 def _failure(endpoint: str, found: Mapping[str, Any]) -> StoreFailedError:
     words = str(found.get("message") or found.get("error") or "")
     shown = f"etcd at {endpoint}: {words}"
@@ -183,6 +189,8 @@ def _failure(endpoint: str, found: Mapping[str, Any]) -> StoreFailedError:
         return _TokenError(shown)
     if any(each in words for each in _NOT_DONE):
         return NotDoneError(shown)
+    if _DENIED in words:
+        return DeniedError(shown)
     if found.get("code") in _HOPELESS:
         return _HopelessError(shown)
     return UnknownOutcomeError(shown)

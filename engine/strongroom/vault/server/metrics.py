@@ -87,6 +87,7 @@ def _store(text: Text, core: Core) -> None:
     text.gauge("store_members_reachable", "Of them, those that know a leader.", health.reachable)
     text.gauge("store_bytes", "Length of the largest node's file.", health.size)
     text.gauge("store_used_bytes", "Of it, what is in use.", health.used)
+    text.gauge("store_full", "1 if its quota is used up: nothing is written.", health.full)
     text.gauge("keys_up", "1 if the vault's keys can be used.", _works(core.keeper.check))
     revision = locked = None
     with suppress(StoreFailedError, StrongroomError):

@@ -14,7 +14,13 @@ from strongroom.vault.server.keys.file import FileKeys
 from strongroom.vault.server.keys.keeper import Keeper
 from strongroom.vault.server.keys.source import Source
 from strongroom.vault.server.sqlite import SqliteStore
-from strongroom.vault.server.store import Store, StoreFailedError, WentBackError
+from strongroom.vault.server.store import (
+    Store,
+    StoreFailedError,
+    Tell,
+    WentBackError,
+    unheard,
+)
 from strongroom.vault.server.witness import FileWitness, NoWitness, Witness
 
 
@@ -41,10 +47,11 @@ def make_keeper(config: Config) -> Keeper:
     return Keeper([FileKeys.make(config.key_file)])
 
 
-def open_store(config: Config, *, new: bool = False) -> Store:
-    """Its rows. new: there may be none yet. Raises SourceError, StoreFailedError."""
+def open_store(config: Config, *, new: bool = False, tell: Tell = unheard) -> Store:
+    """Its rows. new: there may be none yet. tell: what goes wrong where nobody asked for anything.
+    Raises SourceError, StoreFailedError."""
     if config.etcd is not None:
-        store: Store = module_of("etcd", extra="etcd").EtcdStore(config.etcd)
+        store: Store = module_of("etcd", extra="etcd").EtcdStore(config.etcd, tell)
         return store
     if config.database is None:
         raise SourceError("opening the vault: its configuration names no store")
@@ -58,14 +65,14 @@ def open_store(config: Config, *, new: bool = False) -> Store:
 
 
 @contextmanager
-def opened(config: Config, *, unwitnessed: bool = False) -> Iterator[Core]:
-    """The vault's core. unwitnessed: whatever its witness saw. Raises SourceError, DamagedError,
-    UsageError."""
+def opened(config: Config, *, unwitnessed: bool = False, tell: Tell = unheard) -> Iterator[Core]:
+    """The vault's core. unwitnessed: whatever its witness saw. tell: see open_store. Raises
+    SourceError, DamagedError, UsageError."""
     keeper = open_keeper(config)
     witness: Witness = NoWitness()
     if config.witness is not None and not unwitnessed:
         witness = FileWitness(config.witness, keeper)
-    with failures_told(), closing(open_store(config)) as store:
+    with failures_told(), closing(open_store(config, tell=tell)) as store:
         yield Core(store, keeper, policy=config.policy, clock=Clock(), witness=witness)
 
 

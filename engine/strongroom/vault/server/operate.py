@@ -31,7 +31,7 @@ def status(core: Core) -> dict[str, int | bool | str]:
     head, locked, revision = core.transact(
         lambda ledger: (ledger.head, ledger.locked, ledger.revision)
     )
-    witnessed = core.witness.seen()
+    counted, lately = census(core)
     return {
         "vault": core.keeper.vault_id.hex(),
         "keys": core.keeper.describe(),
@@ -40,10 +40,10 @@ def status(core: Core) -> dict[str, int | bool | str]:
         "rotating": head.generation != head.oldest,
         "locked": locked,
         "revision": revision,
-        "witnessed": witnessed,
-        "witness_lag": max(0, revision - witnessed),
+        **_witnessed(core, revision),
         **_shown(core.store.health(), quorum=True),
-        **asdict(census(core)),
+        **asdict(counted),
+        **asdict(lately),
     }
 
 
@@ -63,7 +63,16 @@ def _shown(health: Health, *, quorum: bool) -> dict[str, int | bool | str]:
         "reachable": health.reachable,
         "store_bytes": health.size,
         "store_used_bytes": health.used,
+        "store_full": health.full,
     }
+
+
+def _witnessed(core: Core, revision: int) -> dict[str, int | bool | str]:
+    shown: dict[str, int | bool | str] = {"witness": core.witness.describe()}
+    if not isinstance(core.witness, NoWitness):
+        seen = core.witness.seen()
+        shown |= {"witnessed": seen, "witness_lag": max(0, revision - seen)}
+    return shown
 
 
 def _keys_up(core: Core) -> bool:

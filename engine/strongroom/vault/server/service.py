@@ -79,7 +79,7 @@ def serve(config: Config, *, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; ready is told the address once requests are taken."""
     events = EventLog()
     verifier = TokenFile(config.accounts)
-    with opened(config) as core, closing(_listen(config)) as listening:
+    with opened(config, tell=events.alarm) as core, closing(_listen(config)) as listening:
         events.say("start", keys=core.keeper.describe(), revision=core.revision())
         if core.transact(lambda ledger: ledger.locked):
             events.alarm("the vault is locked; vault unlock opens it")

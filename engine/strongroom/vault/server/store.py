@@ -7,9 +7,14 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 T = TypeVar("T")
+Tell = Callable[[str], None]
 
 PAGE: Final = 100
 """Rows; etcd takes up to 128 in a transaction."""
+
+
+def unheard(_words: str) -> None:
+    """A Tell to nobody."""
 
 
 class StoreFailedError(Exception):
@@ -55,6 +60,8 @@ class Health:
     size: int
     used: int
     """Bytes of the largest, and how many of them are rows."""
+    full: bool = False
+    """A quota is used up, and nothing is written."""
 
 
 class Store(Protocol):

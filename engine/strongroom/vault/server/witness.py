@@ -20,6 +20,9 @@ _NAME = b"witness"
 class Witness(Protocol):
     """Remembers one number. Thread-safe."""
 
+    def describe(self) -> str:
+        """Where it is, for the operator."""
+
     def seen(self) -> int:
         """The highest that was told. Raises StoreFailedError."""
 
@@ -29,6 +32,10 @@ class Witness(Protocol):
 
 class NoWitness:
     """Forgets."""
+
+    def describe(self) -> str:
+        """See Witness."""
+        return "none is configured"
 
     def seen(self) -> int:
         """Nothing was."""
@@ -46,6 +53,10 @@ class FileWitness:
         self._lock = threading.Lock()
         self._counting = threading.Lock()
         self._newest = 0
+
+    def describe(self) -> str:
+        """See Witness."""
+        return str(self._path)
 
     def seen(self) -> int:
         """See Witness. 0 where there is no file: `vault init` makes it, so that is an error."""
