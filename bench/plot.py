@@ -1,4 +1,4 @@
-"""python -m bench plot FILE IMAGE: a picture of what was measured."""
+"""python -m bench plot FILE IMAGE: a picture of what was measured, of `scale` or of files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import matplotlib as mpl  # type: ignore[import-not-found,unused-ignore]
 from matplotlib.figure import Figure  # type: ignore[import-not-found,unused-ignore]
 
+from bench import plot_scale
 from bench.limits import read_results
 
 OURS, OTHERS, BASE = "#2a6f97", "#b8c4cc", "#6b7780"
@@ -27,11 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     mpl.rcParams["svg.hashsalt"] = "strongroom"
     mpl.rcParams["svg.fonttype"] = "none"
     figure = Figure(figsize=(13, 5), layout="constrained")
-    axes = figure.subplots(1, 3)
-    streams = {line["case"]: line for line in results if line["bench"] == "stream"}
-    _bars(axes[0], streams, "mb_per_s", "MB/s, one file to another, fresh")
-    _bars(axes[1], streams, "user_s_per_gb", "user CPU, seconds a GB")
-    _sizes(axes[2], results)
+    if all(line["bench"] == "scale" for line in results):
+        plot_scale.draw(figure, results)
+    else:
+        _draw(figure, results)
     line = results[-1]
     figure.suptitle(
         f"Strongroom {line['strongroom']} ({line['commit']}), {line['date']}: {line['cpu']},"
@@ -40,6 +40,14 @@ def main(arguments: Sequence[str]) -> int:
     )
     figure.savefig(asked.image, metadata={"Date": None})
     return 0
+
+
+def _draw(figure: Any, results: Sequence[Mapping[str, Any]]) -> None:
+    axes = figure.subplots(1, 3)
+    streams = {line["case"]: line for line in results if line["bench"] == "stream"}
+    _bars(axes[0], streams, "mb_per_s", "MB/s, one file to another, fresh")
+    _bars(axes[1], streams, "user_s_per_gb", "user CPU, seconds a GB")
+    _sizes(axes[2], results)
 
 
 def _bars(axis: Any, streams: Mapping[str, Mapping[str, Any]], what: str, title: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench import limits, memory, quiet
+from bench import limits, memory, plot_scale, quiet
 from bench.corpora import CORPORA, MIB
 from bench.libraries import write_library
 from bench.native import Kernels
@@ -73,6 +73,19 @@ def test_streams_are_measured_beside_cp(tmp_path: Path) -> None:
         assert line["bytes"] == 2 * MIB
         assert set(machine()) <= set(line)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.xdist_group("bench")
+def test_what_grows_is_drawn_against_size(tmp_path: Path) -> None:
+    lines = [
+        line
+        for count in (2000, 4000)
+        for line in bench("scale", "manifest", "--count", str(count), "--dir", tmp_path)
+    ]
+    times = plot_scale.curves(lines, "seconds", "manifest: ")
+    assert {"write", "list", "diff"} <= set(times)
+    assert all(set(curve) == {2000, 4000} for curve in times.values())
+    assert plot_scale.curves(lines, "seconds", "index: ") == {}
 
 
 @pytest.mark.xdist_group("bench")
