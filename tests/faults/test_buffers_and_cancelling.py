@@ -147,6 +147,26 @@ def test_a_chunk_that_does_not_verify_is_not_left_in_the_target(key: RootKey, no
     assert not any(target[chunk : 2 * chunk])
 
 
+@pytest.mark.parametrize("claim", [0, 3, 4, 2**20, 2**63], ids=hex)
+def test_a_frame_that_claims_another_place_leaves_nothing_there(
+    claim: int, key: RootKey, noise: bytes
+) -> None:
+    """Whoever stores it can change which chunk a frame of known content says it is, unseen until
+    its tag is checked. The last three are places that the target does not have."""
+    chunk = 2**20 - 64
+    data = (noise * 2)[: 4 * chunk]
+    sealed = bytearray(seal_bytes(data, key=key))
+    for at, byte in enumerate((claim ^ 2).to_bytes(8), 4096 + 2 * 2**20 + 40):
+        sealed[at] ^= byte
+    for threads in (1, 8):
+        target = bytearray(b"\xbb" * (len(data) + 99))
+        with pytest.raises(DamagedError, match="frame 2: authentication failed"):
+            open_into(sealed, target, key=key, threads=threads)
+        assert target[-99:] == b"\xbb" * 99
+        there, right = np.frombuffer(target, "u1")[:-99], np.frombuffer(data, "u1")
+        assert np.isin(there[there != right], (0, 0xBB)).all()
+
+
 def test_a_target_that_cannot_be_written_is_refused(key: RootKey) -> None:
     with pytest.raises(TypeError):
         seal_into(b"data", bytes(100_000), key=key)

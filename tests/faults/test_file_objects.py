@@ -113,6 +113,28 @@ def test_an_opener_reads_only_the_frames_it_needs(
         assert opened.read(1000) == noise[2 * CHUNK : 2 * CHUNK + 1000]
 
 
+def test_an_opener_fetches_each_frame_it_needs_once(
+    tmp_path: Path, key: RootKey, noise: bytes
+) -> None:
+    frame, slack = 2**20, 2**16
+    path = sealed(tmp_path, key, noise)
+
+    def fetched(offset: int, length: int) -> int:
+        before = bytes_read()
+        assert opened.read_at(offset, length) == noise[offset : offset + length]
+        return bytes_read() - before
+
+    with Opener(path, key=key) as opened:
+        assert frame <= fetched(CHUNK + 5, 1000) < frame + slack
+        assert fetched(CHUNK + 9000, 100_000) < slack
+        assert frame <= fetched(2 * CHUNK - 9, 20) < frame + slack
+
+
+def bytes_read() -> int:
+    """By this process, so far."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
 def test_a_pipe_cannot_be_read_at_any_place(tmp_path: Path, key: RootKey) -> None:
     data = seal_bytes(b"x" * 10, key=key)
     reading, writing = os.pipe()
