@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
+import os
+import termios
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -156,6 +161,44 @@ def test_the_command_line_proves_and_verifies(program: Program, film: Path) -> N
         "No such file"
         in program("verify-proof", "--root", other, "--frame-file", "x", "y", code=1).err
     )
+
+
+def test_a_proof_replaces_neither_its_file_nor_the_frame(program: Program, film: Path) -> None:
+    before = film.read_bytes()
+    make = ("prove", film, "--frame", 0, "--force")
+    for outputs in (("-o", film), ("-o", "p", "--frame-file", film)):
+        assert "output and input are the same file" in program(*make, *outputs, code=2).err
+    (program.folder / "link").symlink_to("q")
+    program(*make, "-o", "q", "--frame-file", "link", code=2)
+    assert film.read_bytes() == before
+    assert not (program.folder / "q").exists()
+
+
+def test_a_part_does_not_go_into_its_own_file(program: Program, film: Path) -> None:
+    before = film.read_bytes()
+    with film.open("ab") as target:
+        program("open", *KEY, film, "--length", 9, "-o", "-", code=2, stdout=target)
+    assert film.read_bytes() == before
+
+
+def test_a_part_waits_for_who_reads_it(program: Program, film: Path, noise: bytes) -> None:
+    """Standard output does not block where others who share it want that."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def read_when_full() -> bytes:
+        with os.fdopen(reading, "rb") as ours:
+            for _ in range(1000):
+                if int.from_bytes(fcntl.ioctl(reading, termios.FIONREAD, bytes(4)), "little"):
+                    break
+                time.sleep(0.01)
+            return ours.read()
+
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(read_when_full)
+        with os.fdopen(writing, "wb") as theirs:
+            program("open", *KEY, film, "--length", 300_000, "-o", "-", stdout=theirs)
+        assert read.result() == noise[:300_000]
 
 
 def test_a_part_is_opened_alone(program: Program, film: Path, key: RootKey, noise: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -11,6 +12,7 @@ from strongroom.cli.options import FILE, with_console, with_threads
 from strongroom.cli.plan import size_of
 from strongroom.cli.progress import Meter
 from strongroom.ops.prove import prove
+from strongroom.ops.source import open_source
 from strongroom.ops.write import write_file
 
 
@@ -41,11 +43,14 @@ def command(
     strongroom prove film.mkv.sealed --frame 2 -o 2.proof --frame-file 2.frame
     strongroom verify-proof --root 5d1c... --frame-file 2.frame 2.proof
     """
+    if frame_file is not None and os.path.realpath(frame_file) == os.path.realpath(output):
+        raise click.UsageError(f"proof and frame cannot both become {output}")
     size = size_of(file)
     with Meter(console, "proving", size) as meter, meter.file(file.name, size) as step:
         made = prove(file, frame=frame, threads=threads, progress=step)
-    write_file(output, made.proof, overwrite=force)
-    if frame_file is not None:
-        write_file(frame_file, made.frame, overwrite=force)
+    with open_source(file, doing=f"proving {file}") as source:
+        write_file(output, made.proof, source=source, overwrite=force)
+        if frame_file is not None:
+            write_file(frame_file, made.frame, source=source, overwrite=force)
     console.say(f"{output}: frame {frame} of root {made.root.hex()}")
     console.emit(input=str(file), output=str(output), frame=frame, root=made.root.hex())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from pathlib import Path
 
 from strongroom.errors import TargetError
@@ -26,18 +27,16 @@ def open_part(
     """Write plaintext bytes [offset, offset + length), to the end if None, to a file or an open
     descriptor. Returns how many there were. Raises as open_file does."""
     doing = f"opening {source}"
-    with Opener(source, key=key) as opened:
+    with Opener(source, key=key) as opened, open_source(source, doing=doing) as same:
         opened.seek(offset)
         wanted = max(0, len(opened) - offset)
         wanted = wanted if length is None else min(length, wanted)
         if isinstance(target, int):
+            same.check_apart(target, doing=doing)
             _copy(opened, target, wanted, doing=doing)
-            return wanted
-        with (
-            open_source(source, doing=doing) as same,
-            new_file(target, source=same, overwrite=overwrite, doing=doing) as fd,
-        ):
-            _copy(opened, fd, wanted, doing=doing)
+        else:
+            with new_file(target, source=same, overwrite=overwrite, doing=doing) as fd:
+                _copy(opened, fd, wanted, doing=doing)
     return wanted
 
 
@@ -51,5 +50,7 @@ def _copy(opened: Opener, target_fd: int, wanted: int, *, doing: str) -> None:
             while done < got:
                 try:
                     done += os.write(target_fd, view[done:got])
+                except BlockingIOError:
+                    select.select([], [target_fd], [])
                 except OSError as error:
                     raise TargetError(f"{doing}: writing failed: {error.strerror}") from None

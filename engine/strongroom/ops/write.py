@@ -6,13 +6,15 @@ import os
 from pathlib import Path
 
 from strongroom.errors import TargetError
+from strongroom.ops.source import Source
 from strongroom.ops.target import new_file
 
 
-def write_file(path: Path, data: bytes, *, overwrite: bool) -> None:
-    """path gets data, all at once and durable. Raises TargetError, TargetExistsError."""
+def write_file(path: Path, data: bytes, *, source: Source, overwrite: bool) -> None:
+    """path gets data, all at once and durable. Raises TargetError, TargetExistsError; UsageError
+    when path is the source that data was made from."""
     doing = f"writing {path}"
-    with new_file(path, source=None, overwrite=overwrite, doing=doing) as fd:
+    with new_file(path, source=source, overwrite=overwrite, doing=doing) as fd:
         try:
             with memoryview(data) as view:
                 done = 0
