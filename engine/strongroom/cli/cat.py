@@ -9,7 +9,13 @@ import click
 from strongroom._core import Watch
 from strongroom.cli.console import Console, refuse_terminal
 from strongroom.cli.opening import open_repository
-from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
+from strongroom.cli.options import (
+    with_console,
+    with_freshness,
+    with_repository,
+    with_salvage,
+    with_secret,
+)
 from strongroom.cli.progress import Meter
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.cat import cat
@@ -25,6 +31,7 @@ _LOOKED_AT = 4096
 @click.option("--offset", type=click.IntRange(min=0), default=0, help="Begin there.")
 @click.option("--length", type=click.IntRange(min=0), help="Take so many bytes.")
 @with_freshness
+@with_salvage
 @with_repository
 @with_secret
 @with_console

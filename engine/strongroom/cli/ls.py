@@ -10,7 +10,13 @@ import click
 
 from strongroom.cli.console import Console, printable, put
 from strongroom.cli.opening import open_repository, shown, time_words
-from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
+from strongroom.cli.options import (
+    with_console,
+    with_freshness,
+    with_repository,
+    with_salvage,
+    with_secret,
+)
 from strongroom.cli.secrets import SecretOptions
 from strongroom.errors import TargetError
 from strongroom.manifest.entry import (
@@ -42,6 +48,7 @@ _TYPES: Final = {
 @click.option("-l", "--long", is_flag=True, help="Mode, owner, size and time too.")
 @click.option("-0", "--null", is_flag=True, help="Paths as they are, each ended by a zero byte.")
 @with_freshness
+@with_salvage
 @with_repository
 @with_secret
 @with_console

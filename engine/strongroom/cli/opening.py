@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from strongroom.cli.console import Console
-from strongroom.cli.options import accepts_rollback
+from strongroom.cli.options import accepts_rollback, salvages
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.vaulted import credential_of
 from strongroom.ops.repository import Repository
-from strongroom.repository.config import read_config
 from strongroom.repository.freshness import ACCEPTED, UNKNOWN, Freshness, HeadKeeper
-from strongroom.repository.opened import OpenRepository
+from strongroom.repository.opened import OpenRepository, config_of
 from strongroom.repository.pins import Head
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore
@@ -29,13 +28,16 @@ def open_repository(
     """The repository; that there is one, and no other than before, is looked at before anybody is
     asked for a password."""
     doing, accepts = f"opening the repository {store.url}", accepts_rollback()
-    HeadKeeper(store.url, read_config(store, doing=doing), accept_rollback=accepts, doing=doing)
+    salvage = salvages()
+    if not salvage:
+        HeadKeeper(store.url, config_of(store, doing=doing), accept_rollback=accepts, doing=doing)
     credential = credential_of(store, secret, console, doing=doing, piped=piped)
-    opened = OpenRepository(store, credential, accept_rollback=accepts)
+    opened = OpenRepository(store, credential, accept_rollback=accepts, salvage=salvage)
     with Repository(opened) as repository:
         said = len(repository.warnings)
         _warn(repository.warnings, console)
-        say_freshness(repository.freshness, repository.head, console)
+        if not salvage:
+            say_freshness(repository.freshness, repository.head, console)
         yield repository
     _warn(repository.warnings[said:], console)
 

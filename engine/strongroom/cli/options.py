@@ -238,6 +238,30 @@ def accepts_rollback() -> bool:
     return bool(click.get_current_context().meta.get(_ACCEPTS, False))
 
 
+_SALVAGES: Final = "strongroom.salvage"
+
+
+def with_salvage(function: Callable[..., Any]) -> Callable[..., Any]:
+    """--salvage, for verbs that only read; salvages tells."""
+
+    def keep(ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+        ctx.meta[_SALVAGES] = wanted
+
+    option = click.option(
+        "--salvage",
+        is_flag=True,
+        expose_value=False,
+        callback=keep,
+        help="Read what is left where the log or the config is damaged.",
+    )
+    return option(function)
+
+
+def salvages() -> bool:
+    """Was that given to the verb that runs?"""
+    return bool(click.get_current_context().meta.get(_SALVAGES, False))
+
+
 def with_threads(function: Callable[..., Any]) -> Callable[..., Any]:
     """--threads, an upper limit."""
     option = click.option(

@@ -14,6 +14,7 @@ from strongroom.cli.options import (
     with_console,
     with_freshness,
     with_repository,
+    with_salvage,
     with_secret,
     with_threads,
 )
@@ -39,6 +40,7 @@ from strongroom.stores.local import LocalStore
 @click.option("--numeric-owners", is_flag=True, help="Owners by number, not by name.")
 @with_threads
 @with_freshness
+@with_salvage
 @with_repository
 @with_secret
 @with_console
@@ -60,6 +62,10 @@ def command(
 
     SNAP is latest, or the first digits of a snapshot's id. Below DIR everything has the path that
     was given to backup. What is damaged or cannot be written is named, and the rest restored.
+
+    Where entries of the log or the config are damaged or missing, other verbs refuse. --salvage
+    reads all that is sound: snapshots that no entry names any more are called partial, and some
+    that were forgotten may be back. Then make a new repository of what came.
 
     \b
     strongroom restore -r /mnt/backup latest --target /tmp/again

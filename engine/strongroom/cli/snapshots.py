@@ -13,7 +13,13 @@ from strongroom.cli.opening import (
     size_words,
     snapshot_fields,
 )
-from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
+from strongroom.cli.options import (
+    with_console,
+    with_freshness,
+    with_repository,
+    with_salvage,
+    with_secret,
+)
 from strongroom.cli.secrets import SecretOptions
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore
@@ -23,6 +29,7 @@ from strongroom.stores.local import LocalStore
 @click.option("--host", help="Only those of this host.")
 @click.option("--tag", metavar="T", help="Only those with this tag.")
 @with_freshness
+@with_salvage
 @with_repository
 @with_secret
 @with_console

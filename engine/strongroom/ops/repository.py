@@ -98,13 +98,15 @@ class Repository(Turns):
         cache: str | os.PathLike[str] | None = None,
         state: str | os.PathLike[str] | None = None,
         accept_rollback: bool = False,
+        salvage: bool = False,
     ) -> Self:
         """Open a repository; its log is read and checked, and held against what was seen before.
 
         cache: a folder for its chunk index, which can be lost at any time; by default one for each
         repository in the user's cache folder. state: a folder to remember the newest head in,
         which should not be lost; by default in the user's state folder. accept_rollback: be
-        content with an older state than was seen, or with another repository. Raises
+        content with an older state than was seen, or with another repository. salvage: only
+        read, and what is left where the log or the config is damaged, which warnings tells. Raises
         NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError, LimitError, SourceError,
         RolledBackError.
         """
@@ -115,6 +117,7 @@ class Repository(Turns):
                 cache=None if cache is None else Path(cache),
                 state=None if state is None else Path(state),
                 accept_rollback=accept_rollback,
+                salvage=salvage,
             )
         )
 
@@ -123,6 +126,8 @@ class Repository(Turns):
         """To forget snapshots and to tag them."""
         from strongroom.ops.upkeep import Upkeep
 
+        with self._turn() as opened:
+            opened.check_writable()
         return Upkeep(self._turn)
 
     def snapshots(self) -> list[SavedSnapshot]:

@@ -50,10 +50,11 @@ class HeadKeeper:
         *,
         state: Path | None = None,
         accept_rollback: bool = False,
+        remembers: bool = True,
         doing: str,
     ) -> None:
-        """state: the folder, if not the user's own. Raises RolledBackError where another
-        repository was."""
+        """state: the folder, if not the user's own. remembers: False only compares. Raises
+        RolledBackError where another repository was."""
         self.freshness = Freshness(UNKNOWN)
         self.warnings: list[str] = []
         self._url = url
@@ -64,6 +65,7 @@ class HeadKeeper:
         self._kept: Head | None = None
         self._writable = True
         self._pin = self._load()
+        self._writable = self._writable and remembers
         self._check_place()
 
     @property

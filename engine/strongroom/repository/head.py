@@ -26,8 +26,13 @@ def entry_name(seq: int) -> str:
 def list_newest(store: Store) -> int:
     """The highest seq that there is; 0: none. Sees beyond any gap, in time that grows with the
     log."""
+    return max(list_entries(store), default=0)
+
+
+def list_entries(store: Store) -> list[int]:
+    """The seqs of all that there are, in order."""
     found = (_NAME.fullmatch(name) for name in store.list(PREFIX))
-    return max((int(match[1], 16) for match in found if match is not None), default=0)
+    return sorted(int(match[1], 16) for match in found if match is not None)
 
 
 def find_newest(store: Store, known: int) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import ExitStack
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,18 +14,19 @@ from numpy.typing import NDArray
 from strongroom._core import UNWATCHED, Watch
 from strongroom._core.index import ChunkIndex
 from strongroom._core.segments import Segments
-from strongroom.errors import ConflictError, StrongroomError
+from strongroom.errors import ConflictError, DamagedError, StrongroomError, UsageError
 from strongroom.keys.envelope import Credential
 from strongroom.repository import chunks
 from strongroom.repository.cache import cache_folder
 from strongroom.repository.chunks import ChunkTables
 from strongroom.repository.commit import Commits
-from strongroom.repository.config import read_config
+from strongroom.repository.config import Config, read_config
 from strongroom.repository.entry import Draft, LogEntry, SegmentRef
 from strongroom.repository.freshness import Freshness, HeadKeeper
 from strongroom.repository.log import Log, Progress, Revise
 from strongroom.repository.manifests import ManifestSource
 from strongroom.repository.names import SEGMENTS, segment_id_of, segment_name
+from strongroom.repository.salvage import SalvagedLog, salvage_config
 from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool
@@ -50,35 +52,48 @@ class OpenRepository:
         cache: Path | None = None,
         state: Path | None = None,
         accept_rollback: bool = False,
+        salvage: bool = False,
         progress: Progress | None = None,
     ) -> None:
         """cache: where to keep the index, if not in the user's cache folder. state: where the
         newest head seen is remembered, if not in the user's state folder. accept_rollback: be
-        content with an older one, or another repository. progress: of reading the log. Raises
-        NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError, LimitError, SourceError,
-        RolledBackError."""
+        content with an older one, or another repository. salvage: to be read only, past damage of
+        the config and the log, which warnings tells; nothing is compared or remembered. progress:
+        of reading the log. Raises NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError,
+        LimitError, SourceError, RolledBackError."""
         doing = f"opening the repository {store.url}"
+        found = salvage_config(store, credential, doing=doing) if salvage else None
+        config = config_of(store, doing=doing) if found is None else found.config
         # Another repository in its place would only seem to have another key.
         self._heads = HeadKeeper(
             store.url,
-            read_config(store, doing=doing),
+            config,
             state=state,
-            accept_rollback=accept_rollback,
+            accept_rollback=accept_rollback or salvage,
+            remembers=not salvage,
             doing=doing,
         )
-        unlocked = unlock(store, credential, doing=doing)
+        unlocked = unlock(store, credential, config=config, doing=doing)
         self.store = store
         self.config = unlocked.config
         self.root = unlocked.root
         self.keys = unlocked.keys
+        self._stack = ExitStack()
+        self._salvaged: SalvagedLog | None = None
         self.log = Log(store, self.config, self.keys)
-        self.log.load(progress)
-        self._heads.check(self.log)
-        self._heads.remember(self.log, proven=True)
+        if found is not None:
+            self.log = self._salvaged = SalvagedLog(store, found, self.root, self.keys)
+        with _naming_a_way_out():
+            self.log.load(progress)
+        if salvage:
+            # What is found in this way is not to be taken for stored by a backup.
+            cache = Path(self._stack.enter_context(TemporaryDirectory(prefix="strongroom-")))
+        else:
+            self._heads.check(self.log)
+            self._heads.remember(self.log, proven=True)
         self._cache = cache_folder(self.config.repo_id) if cache is None else cache
         self.state = state
         """Where this machine remembers what it must not forget; None: in the user's folder."""
-        self._stack = ExitStack()
         self._segments: Segments | None = None
         self._tables: ChunkTables | None = None
         self._session: BackupSession | None = None
@@ -90,8 +105,15 @@ class OpenRepository:
 
     @property
     def warnings(self) -> list[str]:
-        """What could not be read or remembered of what this machine saw before."""
-        return self._heads.warnings
+        """What could not be read or remembered of what this machine saw before, or of what is
+        salvaged."""
+        failures = [] if self._salvaged is None else self._salvaged.failures
+        return [*self._heads.warnings, *map(str, failures)]
+
+    def check_writable(self) -> None:
+        """Raise UsageError where this is only being salvaged: not all that is needed is known."""
+        if self._salvaged is not None:
+            raise UsageError("a repository that is salvaged can only be read")
 
     @property
     def snapshots(self) -> list[Snapshot]:
@@ -194,6 +216,7 @@ class OpenRepository:
         Raises TargetError when the repository cannot be written to; ConflictError while another
         session of this object is open.
         """
+        self.check_writable()
         if self._session is not None:
             raise ConflictError("beginning a backup: another one is running here")
         spool = Spool(self.store.folder)
@@ -301,3 +324,19 @@ class OpenRepository:
         tables, self._tables = self._tables, None
         if tables is not None:
             tables.close()
+
+
+def config_of(store: LocalStore, *, doing: str) -> Config:
+    """As read_config; an error says what can be done."""
+    with _naming_a_way_out():
+        return read_config(store, doing=doing)
+
+
+@contextmanager
+def _naming_a_way_out() -> Iterator[None]:
+    """One small object is damaged: what it speaks of need not be."""
+    try:
+        yield
+    except DamagedError as error:
+        error.hint = f'{error.hint}; "strongroom restore --salvage" reads what is left of this one'
+        raise

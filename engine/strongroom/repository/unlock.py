@@ -26,12 +26,16 @@ class Unlocked:
     """The slot whose password was given; None for the key itself."""
 
 
-def unlock(store: Store, credential: Credential, *, doing: str) -> Unlocked:
+def unlock(
+    store: Store, credential: Credential, *, config: Config | None = None, doing: str
+) -> Unlocked:
     """The keys, from the 64 digits or the password of any slot.
+
+    config: what to take for its config, if that was read already.
 
     Raises NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError, LimitError.
     """
-    config = read_config(store, doing=doing)
+    config = read_config(store, doing=doing) if config is None else config
     if isinstance(credential, RootKey):
         return Unlocked(config, credential, config.keys(credential, doing=doing), None)
     root, slot_id = _try_slots(read_slots(store, config, doing=doing), credential, doing=doing)
