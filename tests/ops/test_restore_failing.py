@@ -101,6 +101,9 @@ def test_room_is_checked_first(snapshot, monkeypatch):
     with pytest.raises(TargetError, match="it needs 8 bytes, and 7 are free"):
         snapshot.restore(expected=8)
     assert listed("out") == []
+    for target in ("out", "deep/down"):
+        with pytest.raises(TargetError, match="it needs 8 bytes, and 7 are free"):
+            snapshot.restore(target=target, dry_run=True)
     assert snapshot.restore("t/a").errors == 0
     assert snapshot.restore(overwrite=NEVER).errors == 0  # what is there needs no room
     assert snapshot.restore(target="two", expected=7).errors == 0  # whoever says so is believed

@@ -88,7 +88,7 @@ def restore_tree(
         if folders is not None:
             stack.callback(folders.close)
         if folders is not None and not options.dry_run:
-            free = _free_bytes(folders)
+            free = _free_bytes(target)
             if expected_bytes is None or expected_bytes > free:
                 plan = RestoreOptions(overwrite=options.overwrite, dry_run=True)
                 trial = Restorer(folders, chunks, plan, reports=_QUIET, watch=watch)
@@ -104,6 +104,8 @@ def restore_tree(
             _make_durable(folders, doing=doing)
     if wanted.is_nothing:
         raise SourceError(f"{doing}: the snapshot has nothing of what was asked for")
+    if options.dry_run:
+        _check_room(counts.room, _free_bytes(target), doing=doing)
     for path in wanted.missing:
         counts.errors += 1
         reports.error(SourceError(f"restoring {os.fsdecode(path)}: it is not in the snapshot"))
@@ -156,8 +158,12 @@ def _open_target(target: Path, *, make: bool, doing: str) -> Folders | None:
         raise TargetError(f"{doing}: {error.strerror}") from None
 
 
-def _free_bytes(folders: Folders) -> int:
-    room = os.statvfs(folders.open(b""))
+def _free_bytes(target: Path) -> int:
+    """Where target is, or would be made."""
+    place = os.path.abspath(os.fsencode(target))  # noqa: PTH100  # bytes
+    while not os.path.exists(place):  # noqa: PTH110
+        place = os.path.dirname(place)  # noqa: PTH120
+    room = os.statvfs(place)
     return room.f_bavail * room.f_frsize
 
 
