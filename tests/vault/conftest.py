@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from vault.parties import House, Person
+from vault.lying import between, owner
+from vault.machines import home
+from vault.parties import PASSWORD, House, Person
 from vault.service import Service, served
 from vault.tokens import token
-
-PASSWORD = "granite otter velvet lantern"
 
 
 @pytest.fixture
@@ -35,4 +35,4 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield made
 
 
-__all__ = ["token"]
+__all__ = ["between", "home", "owner", "token"]

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 from cli.repositories import make_repository
 from program import Program, Run, Word
 from strongroom import Password, RootKey
+from strongroom.keys.slot import parse_slot
+from strongroom.keys.vault_slot import VaultPlace, read_vault_slot
 from strongroom.ops.vault import Account, register
 from strongroom.stores.local import LocalStore
+from strongroom.vault.client.address import parse_address
+from strongroom.vault.client.endpoint import Endpoint
+from strongroom.vault.messages import Offer, RecoverBegin
+from strongroom.vault.wire import NO_ID
 from vault.service import Service
 
 PASSWORD = "granite otter velvet lantern"
+NEW = "copper meadow signal harbour"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +97,21 @@ def registered(home: Home) -> Home:
     with mock.patch.dict(os.environ, XDG_STATE_HOME=state):
         register(home.store, key, account, Password(PASSWORD), doing="testing")
     return home
+
+
+@pytest.fixture
+def home(program: Program, key: RootKey, service: Service, request: pytest.FixtureRequest) -> Home:
+    """With an account of its own at the vault."""
+    name = re.sub(r"\W", "-", request.node.name)[:60]
+    return registered(make_home(program, key, service, f"t{name}"))
+
+
+def place_of(home: Home) -> VaultPlace:
+    (name,) = home.slots()
+    return read_vault_slot(parse_slot(home.store.get(name), doing="testing"), doing="testing")
+
+
+def left(home: Home) -> int:
+    token = home.token_file.read_text().strip()
+    endpoint = Endpoint(parse_address(home.service.url)[0], token, certificate=None)
+    return endpoint.call("recover/begin", RecoverBegin(NO_ID), Offer).left

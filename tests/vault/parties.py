@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -18,12 +19,14 @@ from strongroom.vault.server import owner, recover, register
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.core import Core, found
 from strongroom.vault.server.keys.file import FileKeys
-from strongroom.vault.server.keys.keeper import Keeper
+from strongroom.vault.server.keys.keeper import TAG_LEN, Keeper, generation_of
 from strongroom.vault.server.policy import Policy
+from strongroom.vault.server.rotation import rotate
 from strongroom.vault.server.rows import Record, User
 from strongroom.vault.server.sqlite import SqliteStore
 from strongroom.vault.server.witness import NoWitness, Witness
 
+PASSWORD = "granite otter velvet lantern"
 BEGUN = 1_800_000_000
 NO_DELAYS = Policy(delays=(0,))
 
@@ -242,3 +245,39 @@ class Guess:
     def finish(self, signature: bytes, core: Core | None = None) -> messages.Released | bytes:
         asked = messages.RecoverFinish(self.offer.record_id, self.answer.attempt, signature)
         return recover.finish(core or self.person.core, self.person.ref, asked)
+
+
+def rows(house: House) -> dict[str, bytes]:
+    with closing(sqlite3.connect(house.database)) as database:
+        return dict(database.execute("SELECT name, row FROM rows").fetchall())
+
+
+def put(house: House, name: str, row: bytes) -> None:
+    with closing(sqlite3.connect(house.database)) as database, database:
+        database.execute("INSERT OR REPLACE INTO rows VALUES (?, ?)", (name, row))
+
+
+def name_of(house: House, beginning: str) -> str:
+    (name,) = [name for name in rows(house) if name.startswith(beginning)]
+    return name
+
+
+def turned(house: House) -> int:
+    """How many damaged rows there were."""
+    return rotate(house.core, tell=lambda _words: None)
+
+
+def generations(house: House) -> set[int]:
+    """Of all that is written and sealed."""
+    found = set()
+    for name, row in rows(house).items():
+        found.add(generation_of(row[-TAG_LEN:]))
+        if name.startswith("record/"):
+            found.add(generation_of(Record.unpack(row[2:-TAG_LEN]).sealed_setup))
+    return found
+
+
+def recovers(person: Person, password: str = PASSWORD) -> None:
+    guess = person.guess(password)
+    assert guess.is_right()
+    assert guess.release() == person.wrapped

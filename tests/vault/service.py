@@ -5,8 +5,10 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import urllib.parse
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from program import PATIENCE, STRONGROOM
+from strongroom.vault import messages, wire
 from strongroom.vault.client.address import parse_address
 from strongroom.vault.client.endpoint import Endpoint
+from strongroom.vault.messages import Refused
 from strongroom.vault.server.accounts import TokenFile
 from strongroom.vault.server.service import make_vault
+from strongroom.vault.wire import Code
 
 QUICK = "delays = [0]\n"
+BEGIN = messages.RegisterBegin(wire.SUITE, 64 * 1024, 3, 4, False).pack()
 
 
 @dataclass(eq=False)
@@ -141,3 +147,17 @@ def served(folder: Path, **options: Any) -> Iterator[Service]:
     finally:
         if service.process is not None:
             service.stop()
+
+
+def code_of(answer: tuple[int, bytes]) -> Code:
+    return Code(Refused.unpack(answer[1]).code)
+
+
+def get(service: Service, path: str) -> tuple[int, str]:
+    with urllib.request.urlopen(service.url + path) as answer:  # noqa: S310
+        return answer.status, answer.read().decode()
+
+
+def connect(service: Service) -> socket.socket:
+    place = urllib.parse.urlsplit(service.url)
+    return socket.create_connection((place.hostname or "", place.port or 0), timeout=30)

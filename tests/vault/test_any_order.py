@@ -14,8 +14,7 @@ from strongroom.vault.opaque import Login
 from strongroom.vault.server import recover, register
 from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.wire import SUITE
-from vault.conftest import PASSWORD
-from vault.parties import Guess, House, Person
+from vault.parties import PASSWORD, Guess, House, Person
 
 ATTEMPTS = 10
 pick = st.integers(0, 3)

@@ -18,8 +18,7 @@ from strongroom.vault.server.opening import opened
 from strongroom.vault.wire import Code
 from vault.cluster import Cluster, running
 from vault.parties import Person
-from vault.service import Service, make_service
-from vault.test_service import code_of
+from vault.service import Service, code_of, make_service
 
 pytestmark = pytest.mark.xdist_group("etcd")
 

@@ -35,10 +35,8 @@ from strongroom.vault.wire import NO_ID, Code
 from vault.certificates import make_certificate
 from vault.cluster import Cluster, running, wait_until
 from vault.conformance import Conformance, Open, done
-from vault.conftest import PASSWORD
-from vault.parties import NO_DELAYS, Guess, Person
+from vault.parties import NO_DELAYS, PASSWORD, Guess, Person, recovers
 from vault.service import served
-from vault.test_rotation import recovers
 
 pytestmark = pytest.mark.xdist_group("etcd")
 

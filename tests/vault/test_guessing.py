@@ -17,8 +17,7 @@ from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import State
 from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.wire import Code
-from vault.conftest import PASSWORD
-from vault.parties import House, Person
+from vault.parties import PASSWORD, House, Person
 
 
 def refused(code: Code, act: Callable[[], object]) -> RefusalError:

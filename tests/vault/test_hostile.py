@@ -1,167 +1,31 @@
-"""A vault that lies, a network that loses answers, and steps after which nothing works."""
+"""A vault that lies, and a network that loses answers."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
-import http.server
 import re
-import struct
-import threading
-import urllib.parse
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typing_extensions import Buffer
 
 from strongroom import (
     DamagedError,
-    Password,
     RootKey,
     StrongroomError,
     UnsupportedError,
     UsageError,
     WrongKeyError,
 )
-from strongroom.errors import LimitError, UnreachableError
-from strongroom.keys.password import KdfParameters
-from strongroom.keys.slot import SLOT_PASSWORD, frame_slot
-from strongroom.ops.vault import Account, connect, owners_log, recover, register
-from strongroom.repository.config import Config, read_config
+from strongroom.errors import UnreachableError
+from strongroom.ops.vault import connect, owners_log
 from strongroom.repository.create import create_repository
-from strongroom.repository.slots import put_slot, read_slots
 from strongroom.stores.local import LocalStore
 from strongroom.vault.client import enrol
 from strongroom.vault.client.derive import wrap_root
 from strongroom.vault.client.pins import read_pins
 from strongroom.vault.messages import Answered, Confirming, LogEntry, Offer, Opened, Released
-from vault.machines import PASSWORD
-from vault.service import Service
-
-NEW = "copper meadow signal harbour"
-ROOT = RootKey(bytes(range(7, 39)))
-Lie = Callable[[bytes], bytes]
-
-
-class Quick(Password):
-    """Stretches with next to nothing: what is tested here is not its cost."""
-
-    def stretch(self, salt: bytes, parameters: KdfParameters) -> bytes:
-        return bytes(a ^ b for a, b in zip(salt, self.to_text().encode().ljust(32), strict=False))
-
-
-@dataclass
-class Between:
-    """Stands between client and vault."""
-
-    service: Service
-    lies: dict[str, Lie] = field(default_factory=dict)
-    """By verb: what becomes of a good answer."""
-    lose: dict[str, int] = field(default_factory=dict)
-    """By verb: so many answers are lost."""
-    steps_left: int = 10**9
-    """After so many steps nothing works any more."""
-    url: str = ""
-
-    def step(self) -> None:
-        self.steps_left -= 1
-        if self.steps_left < 0:
-            raise UnreachableError("everything stopped")
-
-    def pass_on(self, verb: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes] | None:
-        try:
-            self.step()
-            place = urllib.parse.urlsplit(self.service.url)
-            connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)
-            connection.request("POST", f"/v1/{verb}", body, headers)
-            answer = connection.getresponse()
-            status, content = answer.status, answer.read()
-            connection.close()
-            self.step()
-        except UnreachableError:
-            return None
-        if self.lose.get(verb, 0) > 0:
-            self.lose[verb] -= 1
-            return None
-        return (status, self.lies.get(verb, bytes)(content)) if status == 200 else (status, content)
-
-
-@pytest.fixture
-def between(service: Service) -> Iterator[Between]:
-    made = Between(service)
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            token = {"Authorization": self.headers["Authorization"]}
-            answer = made.pass_on(self.path.removeprefix("/v1/"), body, token)
-            if answer is None:
-                self.close_connection = True
-                return
-            self.send_response(answer[0])
-            self.send_header("Content-Length", str(len(answer[1])))
-            self.end_headers()
-            self.wfile.write(answer[1])
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        made.url = f"http://127.0.0.1:{server.server_port}"
-        yield made
-        server.shutdown()
-        thread.join()
-
-
-@dataclass
-class Owner:
-    """With a repository, and an account at the vault."""
-
-    between: Between
-    store: LocalStore
-    account: Account
-
-    def register(self, password: str = PASSWORD, store: LocalStore | None = None) -> None:
-        register(store or self.store, ROOT, self.account, Quick(password), doing="registering")
-
-    def recover(self, password: str = PASSWORD, *, remember: bool = True) -> RootKey:
-        connection = connect(self.store, self.account, doing="recovering")
-        return recover(
-            connection,
-            lambda: Quick(password),
-            tell=lambda _: None,
-            remember=remember,
-            doing="recovering",
-        )
-
-    def left(self) -> int:
-        said: list[str] = []
-
-        def stop() -> Password:
-            raise KeyError
-
-        connection = connect(self.store, self.account, doing="looking")
-        with pytest.raises(KeyError):
-            recover(connection, stop, tell=said.append, remember=True, doing="looking")
-        return int(said[0].split()[1])
-
-
-_ACCOUNTS = iter(range(10**6))
-
-
-@pytest.fixture
-def owner(between: Between, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Owner:
-    """Not yet registered."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    token = between.service.token(f"owner{next(_ACCOUNTS)}")
-    store = LocalStore(tmp_path / "repo")
-    create_repository(store, ROOT, doing="testing")
-    return Owner(between, store, Account(between.url, token, None))
-
+from vault.lying import ROOT, Between, Lie, Owner, ops_config
+from vault.machines import NEW
 
 # --- lies to who recovers ---
 
@@ -237,10 +101,6 @@ def test_who_does_not_remember_can_try_what_seemed_wrong(owner: Owner, between: 
     assert str(read_pins(ops_config(owner).repo_id).path) in str(caught.value.hint)
     assert owner.recover(remember=False) == ROOT
     assert owner.recover() == ROOT
-
-
-def ops_config(owner: Owner) -> Config:
-    return read_config(owner.store, doing="testing")
 
 
 def test_a_salt_of_the_vaults_choice_makes_a_right_password_wrong_and_no_more(
@@ -361,108 +221,6 @@ def test_answers_lost_while_registering_are_asked_for_again(owner: Owner, betwee
     between.lose.update({"register/request": 2, "register/confirm-finish": 2})
     owner.register()
     assert owner.recover() == ROOT
-
-
-# --- a change of password that is interrupted ---
-
-
-class Stopping(LocalStore):
-    """The same store, until everything stops."""
-
-    def __init__(self, store: LocalStore, between: Between) -> None:
-        super().__init__(store.folder)
-        self._between = between
-
-    def put(self, name: str, data: Buffer) -> None:
-        self._between.step()
-        super().put(name, data)
-
-    def delete(self, name: str) -> None:
-        self._between.step()
-        super().delete(name)
-
-
-def test_a_change_of_password_that_stops_anywhere_leaves_the_old_or_the_new(
-    owner: Owner, between: Between
-) -> None:
-    owner.register()
-    present, outcomes = PASSWORD, []
-    for stop in range(100):
-        following = NEW if present == PASSWORD else PASSWORD
-        between.steps_left = stop
-        stopping = Stopping(owner.store, between)
-        try:
-            owner.register(following, stopping)
-            finished = True
-        except StrongroomError:
-            finished = False
-        between.steps_left = 10**9
-        try:
-            assert owner.recover(present) == ROOT
-            outcomes.append("old")
-        except WrongKeyError:
-            assert owner.recover(following) == ROOT
-            outcomes.append("new")
-            present = following
-        assert len(list(owner.store.list("keys/"))) <= 2
-        if finished:
-            break
-    assert finished
-    assert {"old", "new"} == set(outcomes)
-    assert outcomes == sorted(outcomes, reverse=True)
-    assert len(outcomes) > 12
-
-
-def test_changes_that_stop_beside_seven_passwords_leave_a_repository_that_opens(
-    owner: Owner, between: Between
-) -> None:
-    for n in range(7):
-        body = struct.pack(">IBBH", 65536, 3, 4, 0) + bytes(112)
-        slot = frame_slot(SLOT_PASSWORD, bytes([n + 1]) * 16, ops_config(owner).repo_id, 0, body)
-        put_slot(owner.store, slot, doing="testing")
-    owner.register()
-    for stop in (11, 12, 13, 14, 15, 16, 17):
-        between.steps_left = stop
-        with contextlib.suppress(StrongroomError):
-            owner.register(NEW, Stopping(owner.store, between))
-        between.steps_left = 10**9
-        assert read_slots(owner.store, ops_config(owner), doing="testing").count <= 9
-    owner.register(NEW)
-    assert owner.recover(NEW) == ROOT
-    assert len(list(owner.store.list("keys/"))) == 8
-    put_slot(
-        owner.store,
-        frame_slot(SLOT_PASSWORD, b"x" * 16, ops_config(owner).repo_id, 0, body),
-        doing="testing",
-    )
-    with pytest.raises(LimitError):
-        owner.register(PASSWORD)
-    assert owner.recover(NEW) == ROOT
-
-
-def test_a_first_registration_that_stops_anywhere_can_be_made_again(
-    owner: Owner, between: Between
-) -> None:
-    for stop in (1, 5, 9, 10, 11, 12, 13):
-        between.steps_left = stop
-        with pytest.raises(StrongroomError):
-            owner.register(NEW, Stopping(owner.store, between))
-        between.steps_left = 10**9
-    owner.register()
-    assert owner.recover() == ROOT
-    assert len(list(owner.store.list("keys/"))) == 1
-
-
-def test_an_owner_goes_on_with_another_account_at_the_same_vault(
-    owner: Owner, between: Between
-) -> None:
-    """As after the rows of the first one were damaged."""
-    owner.register()
-    owner.account = replace(owner.account, token=between.service.token("another"))
-    owner.register(NEW)
-    read_pins(ops_config(owner).repo_id).path.unlink()
-    assert owner.recover(NEW) == ROOT
-    assert len(list(owner.store.list("keys/"))) == 1
 
 
 def test_what_comes_back_is_compared_before_the_old_record_goes(

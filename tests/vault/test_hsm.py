@@ -24,12 +24,10 @@ from strongroom.vault.server.keys.file import FileKeys
 from strongroom.vault.server.keys.token import TokenKeys
 from strongroom.vault.server.opening import opened
 from strongroom.vault.wire import NO_ID, Code
-from vault.conftest import PASSWORD
 from vault.machines import make_home, registered
-from vault.parties import Person
+from vault.parties import PASSWORD, Person, recovers
 from vault.service import Service, make_service
 from vault.test_documented import VAULT
-from vault.test_rotation import recovers
 from vault.tokens import PIN, SoftToken
 
 

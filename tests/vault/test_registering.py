@@ -15,8 +15,7 @@ from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.wire import Code
-from vault.conftest import PASSWORD
-from vault.parties import House, Person
+from vault.parties import PASSWORD, House, Person
 from vault.test_guessing import left, refused
 
 WEEK, MONTH = 7 * 24 * 3600, 30 * 24 * 3600

@@ -15,9 +15,7 @@ from strongroom.vault.server.metrics import render
 from strongroom.vault.server.operate import status
 from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.server.witness import FileWitness
-from vault.conftest import PASSWORD
-from vault.parties import House, Person
-from vault.test_rows import put, rows
+from vault.parties import PASSWORD, House, Person, put, rows
 
 SAMPLE = re.compile(r'([a-z_]+)(\{[a-z0-9]+="[^"\\]*"(?:,[a-z0-9]+="[^"\\]*")*\})? ([0-9.e+]+)')
 
