@@ -100,7 +100,7 @@ def begun(folder: Path) -> None:
 
 def test_everything_at_once(tmp_path: Path) -> None:
     begun(tmp_path)
-    roles = ("backup 1", "backup 2", "backup 3", "prune 1", "restore", "prune 2")
+    roles = ("backup 1", "backup 2", "prune 1", "prune 2", "verify", "restore")
     assert all(together(tmp_path, *roles).values())
     check(tmp_path)
 
