@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from bench.processes import proc_field, put, say
 from strongroom import RootKey
-from strongroom._core import TYPE_DATA, TYPE_MANIFEST
+from strongroom._core import CHUNK_LEN, TYPE_DATA, TYPE_MANIFEST
 from strongroom._core.index import LOCATION, ChunkIndex
 from strongroom._core.marks import Marks
 from strongroom.errors import StrongroomError
@@ -100,7 +100,7 @@ def _index(count: int, folder: Path) -> None:
             for ids in _ids(count):
                 where = np.zeros(len(ids), LOCATION)
                 where["segment"] = np.resize(numbers, len(ids))
-                where["stored_length"] = STORED_LEN
+                where["stored_length"], where["raw_length"] = STORED_LEN, CHUNK_LEN
                 index.put(ids, where)
 
         _timed("index", "build", count, build)

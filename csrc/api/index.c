@@ -57,10 +57,10 @@ int32_t srm_index_find(const srm_index *x, const uint8_t id[32], srm_location *a
 }
 
 srm_status srm_index_find_all(
-    const srm_index *x, const uint8_t *ids, uint64_t count, uint8_t *found) {
-    if (x == NULL || (count > 0 && (ids == NULL || found == NULL)))
+    const srm_index *x, const uint8_t *ids, uint64_t count, uint32_t *raw_lens) {
+    if (x == NULL || (count > 0 && (ids == NULL || raw_lens == NULL)))
         return SRM_EINVAL;
-    index_find_all(x, ids, count, found);
+    index_find_all(x, ids, count, raw_lens);
     return SRM_OK;
 }
 

@@ -279,6 +279,7 @@ typedef struct srm_location {
     uint32_t segment; /* its number in this index */
     uint32_t off;     /* plaintext offset of the record's head */
     uint32_t stored_len;
+    uint32_t raw_len;
 } srm_location;
 
 /* The caller frees *out with srm_index_free. */
@@ -311,9 +312,9 @@ SRM_MUST_USE srm_status srm_index_remove(srm_index *x, const uint8_t id[32]);
 
 /* 1: *at says where it is; 0: it is not known. */
 int32_t srm_index_find(const srm_index *x, const uint8_t id[32], srm_location *at);
-/* The same for count ids of 32 bytes each: found gets a 1 or 0 for each. */
+/* The same for count ids of 32 bytes each: raw_lens gets the length of each chunk, or 0. */
 SRM_MUST_USE srm_status srm_index_find_all(
-    const srm_index *x, const uint8_t *ids, uint64_t count, uint8_t *found);
+    const srm_index *x, const uint8_t *ids, uint64_t count, uint32_t *raw_lens);
 
 /* Chunks, at least as many as can be found: tables may overlap. */
 uint64_t srm_index_count(const srm_index *x);
@@ -458,7 +459,8 @@ typedef struct srm_segment_status {
 
 /* Put what segments hold into the index, as their directories say. ids: 16 bytes each. What is
  * wrong with a segment fails only that one: statuses, one for each, written to until the job is
- * freed. Of a segment whose directory cannot be read, those chunks are put that can be found. */
+ * freed. Of a segment whose directory cannot be read, those chunks are put that can be found. The
+ * job's bytes_out are the lengths of the segments that it is done with. */
 SRM_MUST_USE srm_status srm_load_start(srm_segments *segments, srm_index *index, const uint8_t *ids,
     uint64_t count, srm_segment_status *statuses, uint32_t threads, srm_job **out);
 

@@ -134,9 +134,10 @@ bool table_at(const table *t, uint64_t at, place *out) {
         return false;
     if (out->segment == PLACE_REMOVED)
         return true;
-    if (out->segment >= t->segment_count || out->stored_len > SRM_CHUNK_LEN)
+    if (out->segment >= t->segment_count || out->stored_len > out->raw_len ||
+        out->raw_len > SRM_CHUNK_LEN || out->overrules)
         return false;
-    out->segment = t->numbers[out->segment];
+    place_renumber(out, t->numbers[out->segment]);
     return true;
 }
 

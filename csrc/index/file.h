@@ -11,7 +11,7 @@
 #include "index/names.h"
 
 #define TABLE_PAGE_LEN 4096
-#define TABLE_VERSION 1
+#define TABLE_VERSION 2
 
 typedef struct table_header {
     uint8_t magic[8];

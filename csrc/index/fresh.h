@@ -7,10 +7,6 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* In a place's stored_len: what older tables say of this chunk was wrong, so that they do not count
- * even if the segment here is dropped. */
-#define FRESH_OVERRULES ((uint32_t)1 << 31)
-
 typedef struct part {
     _Alignas(64) pthread_mutex_t lock;
     atomic_size_t used; /* places; written under lock */

@@ -34,10 +34,10 @@ static srm_status take(saving *s, place p) {
         if (p.segment >= s->known)
             return SRM_ESTATE; /* another thread goes on */
         number_segment(s, p.segment);
-        p.segment = s->numbers[p.segment];
+        place_renumber(&p, s->numbers[p.segment]);
     }
     s->count++;
-    p.stored_len &= ~FRESH_OVERRULES;
+    p.overrules = 0;
     return s->writer == NULL ? SRM_OK : writer_add(s->writer, &p);
 }
 
@@ -45,7 +45,7 @@ static srm_status take_fresh(saving *s, const place *p) {
     place removed = {.segment = PLACE_REMOVED, .stored_len = 1};
     if (fresh_meaning(s->x, p) == HERE)
         return take(s, *p);
-    if (!s->fresh_only || (p->stored_len & FRESH_OVERRULES) == 0)
+    if (!s->fresh_only || !p->overrules)
         return SRM_OK;
     memcpy(removed.id, p->id, sizeof removed.id);
     return take(s, removed);

@@ -78,29 +78,27 @@ meaning fresh_meaning(const chunk_index *x, const place *p) {
         return CLAIMED;
     if (names_is_live(&x->segments, p->segment))
         return HERE;
-    return (p->stored_len & FRESH_OVERRULES) != 0 ? NOWHERE : AS_TABLES_SAY;
+    return p->overrules ? NOWHERE : AS_TABLES_SAY;
 }
 
 /* With the lock of its part: what overrules tables goes on doing so. */
-static srm_status set(part *p, const uint8_t id[INDEX_ID_LEN], srm_location at) {
-    place new_place = {.segment = at.segment, .off = at.off, .stored_len = at.stored_len};
+static srm_status set(part *p, const uint8_t id[INDEX_ID_LEN], const srm_location *at) {
+    place new_place = place_from(id, at);
     const place *old = part_find(p, id);
-    memcpy(new_place.id, id, INDEX_ID_LEN);
-    if (at.segment == PLACE_REMOVED || (old != NULL && (old->stored_len & FRESH_OVERRULES) != 0))
-        new_place.stored_len |= FRESH_OVERRULES;
+    new_place.overrules = at->segment == PLACE_REMOVED || (old != NULL && old->overrules);
     return part_set(p, &new_place);
 }
 
 static bool is_sound(const chunk_index *x, const srm_location *at) {
-    return at->segment < names_count(&x->segments) && at->stored_len > 0 &&
-           at->stored_len <= SRM_CHUNK_LEN;
+    return at->segment < names_count(&x->segments) && at->off < 1u << OFF_BITS &&
+           at->stored_len > 0 && at->stored_len <= at->raw_len && at->raw_len <= SRM_CHUNK_LEN;
 }
 
 srm_status index_put(chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], const srm_location *at) {
     if (!is_sound(x, at))
         return SRM_EINVAL;
     part *p = fresh_enter(&x->fresh, id);
-    srm_status status = set(p, id, *at);
+    srm_status status = set(p, id, at);
     fresh_leave(p);
     return status;
 }
@@ -116,14 +114,14 @@ srm_status index_learn(
     const place *known = part_find(p, id);
     meaning m = known == NULL ? AS_TABLES_SAY : fresh_meaning(x, known);
     if (m == HERE ? !mere_find && known->segment <= at->segment : m != AS_TABLES_SAY || !in_tables)
-        status = set(p, id, *at);
+        status = set(p, id, at);
     fresh_leave(p);
     return status;
 }
 
 srm_status index_remove(chunk_index *x, const uint8_t id[SRM_DIGEST_LEN]) {
     part *p = fresh_enter(&x->fresh, id);
-    srm_status status = set(p, id, (srm_location){.segment = PLACE_REMOVED, .stored_len = 1});
+    srm_status status = set(p, id, &(srm_location){.segment = PLACE_REMOVED, .stored_len = 1});
     fresh_leave(p);
     return status;
 }
@@ -137,7 +135,7 @@ srm_status index_claim(chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], bool *m
     meaning m = known == NULL ? AS_TABLES_SAY : fresh_meaning(x, known);
     *mine = m == NOWHERE || (m == AS_TABLES_SAY && !in_tables);
     if (*mine)
-        status = set(p, id, (srm_location){.segment = PLACE_CLAIMED, .stored_len = 1});
+        status = set(p, id, &(srm_location){.segment = PLACE_CLAIMED, .stored_len = 1});
     fresh_leave(p);
     *mine = *mine && status == SRM_OK;
     return status;
@@ -151,18 +149,16 @@ bool index_find(const chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], srm_loca
         m = HERE;
     if (m != HERE)
         return false;
-    *at = (srm_location){.segment = found.segment,
-        .off = found.off,
-        .stored_len = found.stored_len & ~FRESH_OVERRULES};
+    *at = place_location(&found);
     return true;
 }
 
-void index_find_all(const chunk_index *x, const uint8_t *ids, uint64_t count, uint8_t *found) {
+void index_find_all(const chunk_index *x, const uint8_t *ids, uint64_t count, uint32_t *raw_lens) {
     srm_location at;
     for (uint64_t i = 0; i < count; i++) {
         for (unsigned t = 0; i + AHEAD < count && t < x->table_count; t++)
             table_expect(&x->tables[t], ids + (i + AHEAD) * SRM_DIGEST_LEN);
-        found[i] = index_find(x, ids + i * SRM_DIGEST_LEN, &at);
+        raw_lens[i] = index_find(x, ids + i * SRM_DIGEST_LEN, &at) ? at.raw_len : 0;
     }
 }
 

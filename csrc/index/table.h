@@ -34,7 +34,7 @@ uint32_t index_segment_count(const chunk_index *x);
 /* Its chunks are no longer found there; should it come again, it gets another number. */
 void index_drop_segment(chunk_index *x, uint32_t number);
 
-/* Add a chunk or say where else it is. SRM_EINVAL: no such segment, or no length. */
+/* Add a chunk or say where else it is. SRM_EINVAL: no such segment, or lengths that no chunk has. */
 SRM_MUST_USE srm_status index_put(
     chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], const srm_location *at);
 /* What a segment's directory says. It counts unless the chunk is known to be in a segment of a
@@ -45,7 +45,8 @@ SRM_MUST_USE srm_status index_learn(
 SRM_MUST_USE srm_status index_remove(chunk_index *x, const uint8_t id[SRM_DIGEST_LEN]);
 /* Where it is. A chunk that is only claimed is nowhere yet. */
 bool index_find(const chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], srm_location *at);
-void index_find_all(const chunk_index *x, const uint8_t *ids, uint64_t count, uint8_t *found);
+/* The length of each chunk, or 0. */
+void index_find_all(const chunk_index *x, const uint8_t *ids, uint64_t count, uint32_t *raw_lens);
 
 /* *mine: the chunk is nowhere and nobody else has claimed it, so the caller is to store and put
  * it, or to remove it again. */

@@ -28,6 +28,7 @@ static srm_status visit(each *e, reader *r, uint64_t number) {
                               .place = SRM_AT_TRAILER,
                               .frame = s.layout.frame_count - 1});
     srm_status result = e->visit(e, r, &s, number, status);
+    atomic_fetch_add_explicit(&e->control->bytes_out, s.length, memory_order_relaxed);
     opened_segment_close(&s);
     if (result != SRM_OK)
         status->status = (int32_t)result;

@@ -17,8 +17,10 @@ static srm_status put_entries(
     chunk_index *index, uint32_t number, const data_entry *entries, uint32_t count) {
     srm_status status = SRM_OK;
     for (uint32_t i = 0; i < count && status == SRM_OK; i++) {
-        const srm_location at = {
-            .segment = number, .off = entries[i].off, .stored_len = entries[i].stored_len};
+        const srm_location at = {.segment = number,
+            .off = entries[i].off,
+            .stored_len = entries[i].stored_len,
+            .raw_len = entries[i].raw_len};
         status = index_learn(index, entries[i].id, &at, false);
     }
     return status;

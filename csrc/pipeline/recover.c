@@ -34,8 +34,10 @@ static srm_status search_frame(reader *r, const uint8_t chunk_key[SRM_KEY_LEN], 
             break;
         status = reader_chunk(r, chunk_key, *at, &head, &raw);
         if (status == SRM_OK) {
-            const srm_location place = {
-                .segment = number, .off = (uint32_t)*at, .stored_len = head.stored_len};
+            const srm_location place = {.segment = number,
+                .off = (uint32_t)*at,
+                .stored_len = head.stored_len,
+                .raw_len = head.raw_len};
             status = index_learn(index, head.id, &place, true);
             *at += RECORD_HEAD_LEN + head.stored_len;
             ++*count;

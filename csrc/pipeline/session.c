@@ -299,7 +299,8 @@ static srm_status store(
         status = begin_segment(s, o, control);
     if (status != SRM_OK)
         return status;
-    srm_location at = {.segment = o->number, .stored_len = chunk->stored_len};
+    srm_location at = {
+        .segment = o->number, .stored_len = chunk->stored_len, .raw_len = chunk->raw_len};
     status = segment_writer_put(o->writer, control, chunk, me->sealed, &at.off);
     return status == SRM_OK ? index_put(s->index, chunk->id, &at) : status;
 }

@@ -35,7 +35,7 @@ static srm_index *new_index(void) {
 static void put(srm_index *x, uint32_t first, uint32_t count, uint32_t offset) {
     srm_location *at = must_alloc(count * sizeof *at);
     for (uint32_t i = 0; i < count; i++)
-        at[i] = (srm_location){segment_of(first + i), offset, stored_len_of(first + i)};
+        at[i] = (srm_location){segment_of(first + i), offset, stored_len_of(first + i), 1000};
     CHECK_STATUS(SRM_OK, srm_index_put_all(x, ids[first], at, count));
     free(at);
 }

@@ -288,7 +288,7 @@ static srm_status pack_data(void) {
 static srm_status use_index(void) {
     static const uint8_t note[64];
     srm_index *indexes[2] = {NULL, NULL};
-    srm_location at = {.stored_len = 1};
+    srm_location at = {.stored_len = 1, .raw_len = 1};
     uint8_t id[SRM_DIGEST_LEN] = {0};
     int fd = memfd_create("table", MFD_CLOEXEC);
     CHECK(fd >= 0);

@@ -13,7 +13,7 @@ from typing import Any
 import cbor2
 import pytest
 
-from strongroom import StrongroomError
+from strongroom import Finding, StrongroomError
 
 from . import forge_repository as forge
 from .forge import Record, patch, random_id, remac
@@ -297,6 +297,15 @@ def test_a_chunk_of_another_length_than_the_size_says_is_not_restored(
     assert not (tmp_path / "out" / "top" / "a").exists()
 
 
-@pytest.mark.xfail(reason="verify looks chunks up without their lengths", strict=True)
-def test_verify_finds_a_chunk_of_another_length_than_the_size_says(tmp_path: Path) -> None:
-    assert both(lie(tree=entry(1, size=5000)), tmp_path) == 13
+@pytest.mark.parametrize("data", [False, True])
+@pytest.mark.parametrize("size", [1, 5000, 5257, CHUNK])
+def test_verify_finds_a_chunk_of_another_length_than_the_size_says(
+    size: int, data: bool, tmp_path: Path
+) -> None:
+    stored(lie(tree=entry(1, size=size)), tmp_path)
+    found: list[Finding] = []
+    with opened(tmp_path) as repository:
+        result = repository.verify(data=data, on_damage=found.append)
+    assert (result.damaged_files, result.damaged_segments) == (1, 0)
+    assert [finding.path for finding in found] == [b"top/a"]
+    assert "1 of its chunks is not as long as its size says" in str(found[0].error)

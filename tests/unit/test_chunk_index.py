@@ -29,6 +29,7 @@ def some_ids(count, *, seed=0):
 def locations(count, *, segment):
     at = np.zeros(count, dtype=LOCATION)
     at["segment"], at["offset"], at["stored_length"] = segment, np.arange(count), 5
+    at["raw_length"] = 6 + np.arange(count) % 1000
     return at
 
 
@@ -45,9 +46,10 @@ def test_what_was_put_is_found():
         assert not index.find(others).any()
         assert index.find(np.concatenate([others, ids])[::2]).sum() == 500
         assert index.find(ids).dtype == np.bool_
+        assert index.lengths(np.concatenate([ids[:2], others[:1]])).tolist() == [6, 7, 0]
         assert len(index) == 1000
         assert index.segments() == {ONE}
-        assert index.locate(ids[7].tobytes()) == (index.number(ONE), 7, 5)
+        assert index.locate(ids[7].tobytes()) == (index.number(ONE), 7, 5, 13)
         assert index.locate(others[7].tobytes()) is None
         assert index.find(ids[:0]).shape == (0,)
 

@@ -21,6 +21,7 @@ def random_ids(count: int) -> np.ndarray:
 def put(index: ChunkIndex, segment: bytes, ids: np.ndarray, length: int) -> None:
     at = np.zeros(len(ids), LOCATION)
     at["segment"], at["stored_length"] = index.number(segment), length
+    at["raw_length"] = length
     at["offset"] = np.arange(len(ids)) * (length + 48)
     index.put(ids, at)
 

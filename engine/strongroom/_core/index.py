@@ -20,7 +20,7 @@ from strongroom.errors import SourceError, TargetError
 ID_LEN = 32
 NOTE_LEN = 64
 LOCATION = np.dtype(
-    [("segment", np.uint32), ("offset", np.uint32), ("stored_length", np.uint32)], align=True
+    [(name, np.uint32) for name in ("segment", "offset", "stored_length", "raw_length")], align=True
 )
 
 Ids: TypeAlias = npt.NDArray[np.uint8]
@@ -69,20 +69,26 @@ class ChunkIndex:
 
     def find(self, ids: Ids) -> npt.NDArray[np.bool_]:
         """Which of these chunks are known: n booleans."""
+        return self.lengths(ids) > 0
+
+    def lengths(self, ids: Ids) -> npt.NDArray[np.uint32]:
+        """How long each of these chunks is, or 0 where one is not known."""
         rows = _rows(ids)
-        found = np.zeros(len(rows), dtype=np.uint8)
+        found = np.zeros(len(rows), dtype=np.uint32)
+        out = ffi.from_buffer("uint32_t[]", found)
         # The thread that walks a tree may still be here when an interrupted backup is closed.
         with self._lock:
-            status = lib.srm_index_find_all(self.handle, _bytes(rows), len(rows), _bytes(found))
+            status = lib.srm_index_find_all(self.handle, _bytes(rows), len(rows), out)
         check(status, doing=_FINDING)
-        return found.view(np.bool_)
+        return found
 
-    def locate(self, chunk_id: bytes) -> tuple[int, int, int] | None:
-        """Number of the segment, plaintext offset of the record, stored length."""
+    def locate(self, chunk_id: bytes) -> tuple[int, int, int, int] | None:
+        """As in LOCATION: number of the segment, plaintext offset of the record, stored length,
+        length."""
         at = ffi.new("srm_location *")
         if lib.srm_index_find(self.handle, _bytes(_row(chunk_id)), at) == 0:
             return None
-        return at.segment, at.off, at.stored_len
+        return at.segment, at.off, at.stored_len, at.raw_len
 
     def put(self, ids: Ids, locations: npt.NDArray[Any]) -> None:
         """Add chunks, or say where they are now. locations: as many of dtype LOCATION, whose

@@ -1,5 +1,5 @@
-"""A progress line on a terminal: bytes, rate, honest time left. Drawn by rich, which takes longer
-to load than a small file to seal: cli.progress loads this only where it is seen."""
+"""A progress line on a terminal: bytes and rate, or a share; honest time left. Drawn by rich, which
+takes longer to load than a small file to seal: cli.progress loads this only where it is seen."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    TaskProgressColumn,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
@@ -17,13 +18,13 @@ from rich.progress import (
 class Bar:
     """One line, on stderr, gone once it is stopped."""
 
-    def __init__(self, words: str, total: int | None) -> None:
-        """total: bytes; None where that cannot be known."""
+    def __init__(self, words: str, total: int | None, *, is_bytes: bool = True) -> None:
+        """total: of bytes or other work; None where that cannot be known."""
+        amount = (DownloadColumn(binary_units=True), TransferSpeedColumn())
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
-            DownloadColumn(binary_units=True),
-            TransferSpeedColumn(),
+            *(amount if is_bytes else (TaskProgressColumn(),)),
             TimeRemainingColumn(),
             console=RichConsole(stderr=True),
             transient=True,
@@ -36,11 +37,11 @@ class Bar:
         self._progress.update(self._task, description=words)
 
     def expect(self, total: int) -> None:
-        """So many bytes there are."""
+        """So much there is."""
         self._progress.update(self._task, total=total)
 
     def move(self, done: int) -> None:
-        """So many bytes are done."""
+        """So much is done."""
         self._progress.update(self._task, completed=done)
 
     def stop(self) -> None:

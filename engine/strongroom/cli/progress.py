@@ -24,18 +24,22 @@ class _Bar(Protocol):
 class Meter:
     """Adds up the bytes read, and shows them on a terminal."""
 
-    def __init__(self, console: Console, verb: str, total: int | None) -> None:
-        """total: bytes to read in all; None where that cannot be known."""
+    def __init__(
+        self, console: Console, verb: str, total: int | None, *, is_bytes: bool = True
+    ) -> None:
+        """total: bytes to read in all; None where that cannot be known. is_bytes: else other work
+        counts too, and a share of it is shown."""
         self._shown = console.shows_progress
         self._verb = verb
         self._total = total
+        self._is_bytes = is_bytes
         self._done = 0
         self._bar: _Bar | None = None
 
     def __enter__(self) -> Meter:
         if self._shown:
             bar = importlib.import_module("strongroom.cli.bar")
-            self._bar = bar.Bar(self._verb, self._total)
+            self._bar = bar.Bar(self._verb, self._total, is_bytes=self._is_bytes)
         return self
 
     def __exit__(

@@ -68,7 +68,7 @@ def command(
 
     with (
         open_repository(store, secret, console) as repository,
-        Meter(console, "verifying", None) as meter,
+        Meter(console, "verifying", None, is_bytes=False) as meter,
         meter.file("", 0) as step,
     ):
         result = repository.verify(

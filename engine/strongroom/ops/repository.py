@@ -290,7 +290,8 @@ class Repository(Turns):
         """Check that every snapshot can be restored; with data, by reading everything stored.
 
         subset: read at least that share of it, above 0 and up to 1, and next time the next one;
-        what was read is remembered on this machine. on_total: called with the bytes to be read.
+        what was read is remembered on this machine. on_total: called with how much there
+        is to do, as progress counts it: bytes, and more for what takes longer than its bytes.
         on_damage: called for each damaged segment, and for exactly the files that are hurt. The
         next backup stores again what was found lost and is still there.
         """

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from strongroom._core import TYPE_DATA, TYPE_MANIFEST, UNWATCHED, Watch
+from strongroom._core import CHUNK_LEN, TYPE_DATA, TYPE_MANIFEST, UNWATCHED, Watch
 from strongroom._core.segments import segment_error
 from strongroom.errors import CancelledError, DamagedError, StrongroomError
-from strongroom.manifest.entry import FILE, ID_LEN
+from strongroom.manifest.entry import FILE, ID_LEN, chunks_of
 from strongroom.manifest.reader import ManifestReader
 from strongroom.ops.subset import AllOfThem, DataSource, SubsetSource
 from strongroom.ops.threads import thread_limit
@@ -24,6 +24,10 @@ from strongroom.repository.snapshots import Snapshot
 from strongroom.repository.stored_segment import check_segment
 
 _IDS_AT_ONCE: Final = 1 << 16
+_DIRECTORY: Final = 256 << 10
+_ENTRY: Final = 4 << 10
+"""Bytes of data that take about as long as reading a segment's directory on a disk, and checking an
+entry of a manifest: they count as so many, or else the time left would be a lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +79,15 @@ def verify(
     watch: Watch = UNWATCHED,
 ) -> VerifyResult:
     """Check that every segment of the log is there, that all manifests and directories can be
-    read, and that every chunk a file needs is in a directory.
+    read, and that every chunk a file needs is in a directory, as long as the file's size says.
 
     data: check every stored byte too: every frame, record, chunk id and root. subset: a part of
     them, at least that share of the stored bytes, above 0 and up to 1; the next call goes on from
-    there, and when all were checked begins again. on_total: called with the bytes to be read,
-    manifests included. What is found lost is forgotten by the index, so that the next backup stores
-    it again. report: called for each damaged segment, and then for exactly those files that cannot
-    be restored. The log was checked when the repository was opened. Raises CancelledError,
+    there, and when all were checked begins again. on_total: called with how much there is to do, of
+    which watch.progress tells what is done: bytes, and for directories and entries of manifests so
+    many as take as long. What is found lost is forgotten by the index, so that the next backup
+    stores it again. report: called for each damaged segment, and then for exactly those files that
+    cannot be restored. The log was checked when the repository was opened. Raises CancelledError,
     UsageError.
     """
     work = _Verification(opened, thread_limit(threads), report, watch)
@@ -100,7 +105,8 @@ class _Verification:
         self._report = report
         self._watch = watch
         self._damaged: set[bytes] = set()
-        self._done_bytes = 0
+        self._done = 0  # of what on_total was told
+        self._told = 0
         self._files = 0
         self._damaged_files = 0
         self._damaged_snapshots = 0
@@ -109,25 +115,24 @@ class _Verification:
         segments = list(self._opened.log.segments())
         self._check_presence(segments)
         bad: dict[bytes, NDArray[np.uint8]] = {}
-        manifests = {s.id: s.length for s in segments if s.type == TYPE_MANIFEST}
-        due: Sequence[SegmentRef] = ()
-        if source is not None:
-            due = source.begin([s for s in segments if s.type == TYPE_DATA])
-        on_total(sum(segment.length for segment in due) + sum(manifests.values()))
+        lengths = {s.id: s.length for s in segments if s.type == TYPE_MANIFEST}
+        snapshots = self._opened.snapshots
+        costs = [lengths[one.id] + one.entries * _ENTRY for one in snapshots]
+        stored = [s for s in segments if s.type == TYPE_DATA]
+        due = () if source is None else source.begin(stored)
+        on_total(sum(one.length for one in due) + len(stored) * _DIRECTORY + sum(costs))
         if source is not None:
             bad = self._check_data(due, source)
-        inner = Watch(cancel=self._watch.cancel)
         failures = self._opened.rebuild_index(
-            damaged=self._damaged_data(segments), bad=bad, watch=inner
+            damaged=self._damaged_data(segments), bad=bad, watch=self._reading_directories(stored)
         )
+        self._done += len(stored) * _DIRECTORY
         for segment_id, error in failures.items():
             self._blame(segment_id, error)
-        snapshots = self._opened.snapshots
-        for snapshot in snapshots:
-            self._check_snapshot(snapshot)
-            self._done_bytes += manifests[snapshot.id]
-            if self._watch.progress is not None:
-                self._watch.progress(self._done_bytes, 0)
+        for snapshot, cost in zip(snapshots, costs, strict=True):
+            self._check_snapshot(snapshot, cost)
+            self._done += cost
+            self._tell()
         return VerifyResult(
             snapshots=len(snapshots),
             files=self._files,
@@ -168,11 +173,12 @@ class _Verification:
             statuses, bad = self._opened.segments.verify(
                 [segment.id for segment in batch],
                 [segment.root for segment in batch],
-                watch=self._from_here(),
+                watch=Watch(lambda read, _: self._tell(read), self._watch.cancel),
                 threads=self._threads,
             )
             lost |= bad
-            self._done_bytes += sum(segment.length for segment in batch)
+            self._done += sum(segment.length for segment in batch)
+            self._tell()
             for segment, status in zip(batch, statuses, strict=True):
                 error = segment_error(status, segment.id)
                 if error is not None:
@@ -180,16 +186,24 @@ class _Verification:
             source.done(batch)
         return lost
 
-    def _check_snapshot(self, snapshot: Snapshot) -> None:
+    def _reading_directories(self, stored: Sequence[SegmentRef]) -> Watch:
+        """A job tells of the lengths of the segments that it is done with."""
+        cost, length = len(stored) * _DIRECTORY, max(1, sum(segment.length for segment in stored))
+
+        def progress(_: int, passed: int) -> None:
+            self._tell(min(cost, cost * passed // length))
+
+        return Watch(progress, self._watch.cancel)
+
+    def _check_snapshot(self, snapshot: Snapshot, cost: int) -> None:
         """Read a manifest to its end, and look up every chunk that it names."""
         doing = f"snapshot {snapshot.id.hex()}"
         try:
             with self._opened.open_manifest(snapshot) as source:
                 reader = ManifestReader(source, doing=doing)
-                for path, count in self._lost_chunks(reader):
+                for path, why in self._hurt_files(reader, cost):
                     self._damaged_files += 1
-                    name, are = os.fsdecode(path), "is" if count == 1 else "are"
-                    error = DamagedError(f"{doing}: {name}: {count} of its chunks {are} lost")
+                    error = DamagedError(f"{doing}: {os.fsdecode(path)}: {why}")
                     self._report(Finding(error, snapshot=snapshot, path=path))
                 self._files += reader.files
                 counts = (reader.entries, reader.files, reader.bytes % 2**64)
@@ -201,45 +215,52 @@ class _Verification:
             self._damaged_snapshots += 1
             self._report(Finding(error, segment=snapshot.id, snapshot=snapshot))
 
-    def _lost_chunks(self, reader: ManifestReader) -> Iterator[tuple[bytes, int]]:
-        """Files with chunks that are nowhere, and how many."""
-        paths: list[bytes] = []
-        counts: list[int] = []
+    def _hurt_files(self, reader: ManifestReader, cost: int) -> Iterator[tuple[bytes, str]]:
+        """Those that cannot be restored, and why."""
+        files: list[tuple[bytes, int]] = []
         blocks: list[bytes] = []
         waiting = 0
         for entry in reader:
             if entry.type != FILE or not entry.size:
                 continue
-            paths.append(entry.path)
-            counts.append(0)
-            for block in reader.ids():
-                blocks.append(block)
-                counts[-1] += len(block) // ID_LEN
-                waiting += len(block) // ID_LEN
+            files.append((entry.path, entry.size))
+            blocks.extend(reader.ids())
+            waiting += chunks_of(entry.size)
             if waiting >= _IDS_AT_ONCE:
-                yield from self._look_up(paths, counts, blocks)
-                paths, counts, blocks, waiting = [], [], [], 0
+                yield from self._look_up(files, blocks)
+                files, blocks, waiting = [], [], 0
+                self._tell(min(cost, reader.entries * _ENTRY))
                 self._pause()
-        yield from self._look_up(paths, counts, blocks)
+        yield from self._look_up(files, blocks)
 
     def _look_up(
-        self, paths: list[bytes], counts: list[int], blocks: list[bytes]
-    ) -> Iterator[tuple[bytes, int]]:
+        self, files: list[tuple[bytes, int]], blocks: list[bytes]
+    ) -> Iterator[tuple[bytes, str]]:
+        """Are all chunks known, and as long as the files' sizes say?"""
         ids = np.frombuffer(b"".join(blocks), np.uint8).reshape(-1, ID_LEN)
-        found = self._opened.index.find(ids)
-        if found.all():
+        lengths = self._opened.index.lengths(ids)
+        sizes = np.array([size for _, size in files], np.int64)
+        counts = -(-sizes // CHUNK_LEN)
+        ends = np.cumsum(counts)
+        due = np.full(len(ids), CHUNK_LEN, np.uint32)
+        due[ends - 1] = sizes - (counts - 1) * CHUNK_LEN
+        if (lengths == due).all():
             return
-        starts = np.cumsum([0, *counts[:-1]])
-        lost = np.add.reduceat(~found, starts, dtype=np.int64)
-        for number in np.flatnonzero(lost):
-            yield paths[number], int(lost[number])
+        lost = np.add.reduceat(lengths == 0, ends - counts, dtype=np.int64)
+        wrong = np.add.reduceat(lengths != due, ends - counts, dtype=np.int64)
+        for number in np.flatnonzero(wrong):
+            count, state = lost[number], "lost"
+            if not count:
+                count, state = wrong[number], "not as long as its size says"
+            are = "is" if count == 1 else "are"
+            yield files[number][0], f"{count} of its chunks {are} {state}"
 
     def _pause(self) -> None:
         if self._watch.cancel is not None and self._watch.cancel.is_set():
             raise CancelledError("verifying: cancelled")
 
-    def _from_here(self) -> Watch:
-        progress, done = self._watch.progress, self._done_bytes
-        if progress is None:
-            return self._watch
-        return Watch(lambda read, _: progress(done + read, 0), self._watch.cancel)
+    def _tell(self, more: int = 0) -> None:
+        """What is done, never less than before: several jobs read directories."""
+        self._told = max(self._told, self._done + more)
+        if self._watch.progress is not None:
+            self._watch.progress(self._told, 0)
