@@ -215,6 +215,7 @@ def stored_vault(slots: SlotList, *, doing: str) -> Stored | None:
     records: dict[tuple[bytes, bytes], None] = {}
     urls: dict[str, None] = {}
     for _, place in found:
+        _check_url(place, doing=doing)
         if (place.owner_pk, place.vault_id) != (first.owner_pk, first.vault_id):
             raise DamagedError(f"{doing}: its vault slots contradict each other")
         records.update(dict.fromkeys(place.records))
@@ -287,6 +288,14 @@ def _with_room(store: Store, config: Config, endpoint: Endpoint, *, doing: str) 
             hint='"strongroom key remove" makes room',
         )
     return stored
+
+
+def _check_url(place: VaultPlace, *, doing: str) -> None:
+    """Raise DamagedError where it is none: not its owner wrote that."""
+    try:
+        parse_address(place.url)
+    except UsageError as error:
+        raise DamagedError(f"{doing}: its vault slot names no vault: {error}") from None
 
 
 def _present(stored: Stored, endpoint: Endpoint) -> tuple[bytes, bytes]:

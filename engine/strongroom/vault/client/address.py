@@ -69,6 +69,7 @@ def _parse(text: str) -> Address:
     try:
         parts = urllib.parse.urlsplit(text)
         host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+        host.encode("idna")  # else looking it up would fail in its own way
     except ValueError:
         raise UsageError(f"{text!r} is no address of a vault") from None
     extra = (parts.username, parts.password, parts.query, parts.path.strip("/"))

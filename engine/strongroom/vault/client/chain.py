@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from strongroom.errors import DamagedError
 from strongroom.vault.client.endpoint import Endpoint
 from strongroom.vault.client.pins import Pins
 from strongroom.vault.messages import LogEntry, LogFrom
-from strongroom.vault.wire import NO_KEY
+from strongroom.vault.wire import LOG_PAGE, NO_KEY
+
+ENTRIES_MAX: Final = 1_000_000
+"""Ten years of a recovery each ten minutes: a log that goes on is made up."""
 
 
 def read_chain(endpoint: Endpoint, pins: Pins, *, doing: str) -> list[LogEntry]:
@@ -23,6 +28,8 @@ def read_chain(endpoint: Endpoint, pins: Pins, *, doing: str) -> list[LogEntry]:
             raise DamagedError(f"{doing}: the vault's log is cut")
         if not page:
             break
+        if len(page) > LOG_PAGE * size or len(entries) >= ENTRIES_MAX:
+            raise DamagedError(f"{doing}: the vault's log does not end")
         for at in range(0, len(page), size):
             entry = LogEntry.unpack(page[at : at + size])
             if entry.seq != len(entries) + 1 or entry.previous != head:

@@ -13,15 +13,15 @@ from strongroom.errors import (
     VaultRefusedError,
 )
 from strongroom.vault.client.address import Address, Addresses
+from strongroom.vault.client.answer import read_answer
 from strongroom.vault.client.words import refusal
 from strongroom.vault.fields import Fields
 from strongroom.vault.messages import Refused
-from strongroom.vault.wire import ANSWER_MAX, Code
+from strongroom.vault.wire import Code
 
 _T = TypeVar("_T", bound=Fields)
 
 _CONNECT_S: Final = 5
-_TIMEOUT_S: Final = 30
 _TRIES: Final = 3
 _LOST: Final = (OSError, http.client.HTTPException)
 
@@ -109,14 +109,12 @@ class Endpoint:
                 connection.connect()
             except OSError as error:
                 raise _UnsentError(error) from None
-            connection.sock.settimeout(_TIMEOUT_S)
             headers = {
                 "Authorization": f"Bearer {self._token}",
                 "Content-Type": "application/octet-stream",
             }
             connection.request("POST", f"/v1/{verb}", body, headers)
-            answer = connection.getresponse()
-            return answer.status, answer.read(ANSWER_MAX)
+            return read_answer(connection.sock)
         finally:
             connection.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,15 @@ def _sound(values: Any) -> bool:
     texts = [values[name] for name in ("repo_id", "url", "owner_pk", "log_head")]
     if not isinstance(values["wrong"], list) or type(values["log_seq"]) is not int:
         return False
+    if not _is_key(values["owner_pk"]):
+        return False
     return all(isinstance(text, str) for text in [*texts, *values["wrong"]]) and (
         values["certificate"] is None or isinstance(values["certificate"], str)
     )
+
+
+def _is_key(text: Any) -> bool:
+    return isinstance(text, str) and re.fullmatch("([0-9a-f]{64})?", text) is not None
 
 
 def _path(repo_id: str) -> Path:

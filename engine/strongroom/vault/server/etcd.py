@@ -12,7 +12,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -56,6 +56,15 @@ class _Kept:
     writer: bytes = b""
     modified: int = 0
     version: int = 0
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """What cannot be read as etcd's answer leaves the outcome open."""
+    try:
+        yield
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        raise UnknownOutcomeError("etcd: what answers is no etcd") from None
 
 
 class _Rows:
@@ -158,8 +167,9 @@ class EtcdStore:
         if revision:
             message["revision"] = revision
         answer = self._gateway.ask("kv/range", message, deadline=deadline)
-        found = [self._kept(each) for each in answer.get("kvs", [])]
-        return found, int(answer["header"]["revision"]), int(answer["header"]["cluster_id"])
+        with _understood():
+            found = [self._kept(each) for each in answer.get("kvs", [])]
+            return found, int(answer["header"]["revision"]), int(answer["header"]["cluster_id"])
 
     def scrub(self) -> None:
         """See Store: history older than the time before is compacted, and then the members'
@@ -190,7 +200,7 @@ class EtcdStore:
         members, size, used, reachable = len(self._gateway.endpoints), 0, 0, 0
         full = False
         for endpoint in self._gateway.endpoints:
-            with suppress(StoreFailedError):
+            with suppress(StoreFailedError), _understood():
                 found = self._gateway.ask_one(endpoint, "maintenance/status", {})
                 full = full or any(_NO_SPACE in str(each) for each in found.get("errors", []))
                 reachable += int(found.get("leader", 0)) != 0
@@ -211,12 +221,13 @@ class EtcdStore:
         writer = secrets.token_bytes(_ID_LEN)
         try:
             answer = self._gateway.order("kv/txn", self._transaction(rows, writer))
+            with _understood():
+                done = answer.get("succeeded", False)
+                return int(answer["header"]["revision"]) if done else None
         except NotDoneError:
             return None
         except UnknownOutcomeError:
             return self._find_out(rows, writer, deadline)
-        done = answer.get("succeeded", False)
-        return int(answer["header"]["revision"]) if done else None
 
     def _transaction(self, rows: _Rows, writer: bytes) -> dict[str, Any]:
         compare = [
@@ -299,10 +310,11 @@ class EtcdStore:
 
     def _defragment(self, endpoint: str) -> None:
         """A member answers nothing meanwhile, so its leadership goes to another first."""
-        status = self._gateway.ask_one(endpoint, "maintenance/status", {})
-        mine, leader = status["header"]["member_id"], status.get("leader")
-        listed = self._gateway.ask_one(endpoint, "cluster/member/list", {})
-        others = [each["ID"] for each in listed["members"] if each["ID"] != mine]
+        with _understood():
+            status = self._gateway.ask_one(endpoint, "maintenance/status", {})
+            mine, leader = status["header"]["member_id"], status.get("leader")
+            listed = self._gateway.ask_one(endpoint, "cluster/member/list", {})
+            others = [each["ID"] for each in listed["members"] if each["ID"] != mine]
         if mine == leader and others:
             message = {"targetID": random.choice(others)}  # noqa: S311
             self._gateway.ask_one(

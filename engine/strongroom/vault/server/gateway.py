@@ -134,7 +134,7 @@ class Gateway:
             raise UnknownOutcomeError(f"etcd at {endpoint}: {error}") from None
         try:
             found = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
             raise UnknownOutcomeError(f"etcd at {endpoint}: what answers is no etcd")
