@@ -7,12 +7,13 @@ import stat
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
+from types import SimpleNamespace
 
 import numpy as np
 
 from strongroom._core import Watch
 from strongroom._core.session import FILE_RESULT
-from strongroom.manifest.entry import FOLDER, Entry, encode
+from strongroom.manifest.entry import FILE, FOLDER, Entry, encode
 from strongroom.manifest.merge import Earlier
 from strongroom.manifest.reader import ManifestReader
 from strongroom.manifest.writer import END, END_HEAD, START, ManifestWriter
@@ -50,14 +51,16 @@ class Forgetful:
         pass
 
 
-def found(count: int) -> Iterator[tuple]:
-    """As many files in a thousand folders."""
-    status = os.lstat(__file__)
+def found(count: int, names: int = 1) -> Iterator[tuple]:
+    """As many files in folders of a thousand; names: that each of them has, one after another."""
+    own = os.lstat(__file__)
+    fields = {name: getattr(own, name) for name in dir(own) if name.startswith("st_")}
     folder = os.lstat(os.path.dirname(__file__))  # noqa: PTH120
     for number in range(count):
         top = b"%04d" % (number // 1000)
         if number % 1000 == 0:
             yield top, b"", b".", folder
+        status = SimpleNamespace(**{**fields, "st_ino": number // names, "st_nlink": names})
         yield b"%b/%03d" % (top, number % 1000), b"", b".", status
 
 
@@ -70,7 +73,7 @@ def peak_of(work) -> int:
         tracemalloc.stop()
 
 
-def record(count: int) -> None:
+def record(count: int, names: int = 1) -> None:
     store = Forgetful()
     writer = ManifestWriter(store)
     recorder = Recorder()
@@ -78,7 +81,7 @@ def record(count: int) -> None:
     recording = Recording(
         sink=store, manifest=writer, recorder=recorder, report=print, watch=Watch()
     )
-    for batch in gatherer.batches(found(count)):
+    for batch in gatherer.batches(found(count, names)):
         recording.take(batch)
     recording.finish()
     assert writer.files == count
@@ -88,18 +91,23 @@ def test_a_backup_of_many_files():
     assert peak_of(lambda: record(60_000)) < 14 * MIB
 
 
-class Made:
-    """A manifest that is made as it is read: many folders."""
+def test_a_backup_of_many_files_of_two_names():
+    assert peak_of(lambda: record(30_000, 2)) < 9 * MIB
 
-    def __init__(self, count: int) -> None:
+
+class Made:
+    """A manifest that is made as it is read: many folders, or files of two names."""
+
+    def __init__(self, count: int, type_: int = FOLDER) -> None:
+        self._type = type_
         self._pieces = self._make(count)
         self._rest = b""
 
     def _make(self, count: int) -> Iterator[bytes]:
         yield START
         for number in range(count):
-            yield encode(Entry(b"%08d" % number, FOLDER, 0o755, 0, 0, 0, 0, 0, 0, 1))
-        yield END.pack(END_HEAD, count, 0, 0)
+            yield encode(Entry(b"%08d" % number, self._type, 0o755, 0, 0, 0, 0, number // 2, 0, 2))
+        yield END.pack(END_HEAD, count, count if self._type == FILE else 0, 0)
 
     def read(self, size: int) -> bytes:
         pieces, have = [self._rest], len(self._rest)
@@ -114,9 +122,9 @@ class Made:
         pass
 
 
-def restore(count: int) -> None:
+def restore(count: int, type_: int = FOLDER) -> None:
     counts = restore_tree(
-        lambda: closing(Made(count)),
+        lambda: closing(Made(count, type_)),
         "/nowhere/at/all",
         chunks=Forgetful(),
         reports=Reports(print, print),
@@ -127,6 +135,10 @@ def restore(count: int) -> None:
 
 def test_a_restore_of_many_folders():
     assert peak_of(lambda: restore(60_000)) < 8 * MIB
+
+
+def test_a_restore_of_many_files_of_two_names():
+    assert peak_of(lambda: restore(30_000, FILE)) < 2.5 * MIB
 
 
 def test_a_merge_with_many_entries():

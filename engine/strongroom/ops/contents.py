@@ -9,7 +9,7 @@ import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from strongroom.ops.landing import Landing
 
 FILES_MAX: Final = 128  # open at once are twice as many
 BYTES_MAX: Final = 256 << 20
-LinkKey: TypeAlias = "tuple[int, int, int, int, int]"
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 
@@ -47,14 +46,26 @@ class ChunkSource(Protocol):
 
 
 @dataclass(slots=True, eq=False)
+class Linked:
+    """A file of several names."""
+
+    left: int
+    """Names that are still to come."""
+    begun: bool = False
+    """One of them is there, or was taken to be written."""
+    path: bytes | None = None
+    """The one that is there."""
+
+
+@dataclass(slots=True, eq=False)
 class Pending:
     """A file whose contents are being fetched."""
 
     entry: Entry
     landing: Landing
     replace: bool
-    link: LinkKey | None = None
-    """What names of the same file have in common, if it has several."""
+    link: Linked | None = None
+    """If it has several names."""
     error: StrongroomError | None = None
     """Why it cannot be had."""
 

@@ -59,6 +59,8 @@ class Fresh(NamedTuple):
     """What names of the same file have in common, if it has several."""
     read: bool
     """False: an earlier name of the same file is read."""
+    last: bool = False
+    """No other name of it comes."""
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ class Gatherer:
         self._changed = changed
         self._batch = Batch()
         self._kept: list[_Kept] = []
-        self._links: set[LinkKey] = set()
+        self._links: dict[LinkKey, int] = {}  # names that are to come; only while there are
         self._shift = _FIRST
         self._slots_max = SLOTS_MAX
         self._is_odd = False  # a kept file has too few or too many ids
@@ -200,13 +202,15 @@ class Gatherer:
         batch.slots.append((path, FILE, size, items))
 
     def _read(self, path: bytes, real: bytes, status: stat_result, xattrs: Xattrs) -> None:
-        link, first = None, True
+        link, first, left = None, True, 0
         if status.st_nlink > 1:
             link = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
             first = link not in self._links
-            self._links.add(link)
+            left = self._links.pop(link, status.st_nlink) - 1
+            if left:
+                self._links[link] = left
         batch = self._batch
-        batch.slots.append(Fresh(path, real, status.st_size, xattrs, link, first))
+        batch.slots.append(Fresh(path, real, status.st_size, xattrs, link, first, left == 0))
         if first:
             batch.paths.append(real)
             batch.bytes += status.st_size

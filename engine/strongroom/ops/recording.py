@@ -177,12 +177,14 @@ class Recording:
         start = read.first_id * ID_LEN
         own = ids[start : start + read.id_count * ID_LEN]
         self._manifest.add(self._recorder.of_file(file.path, read, file.xattrs), own)
-        if file.link is not None:
+        if file.link is not None and not file.last:
             self._links[file.link] = read, own
 
     def _record_again(self, file: Fresh) -> None:
         """Another name of a file that was read."""
         found = None if file.link is None else self._links.get(file.link)
+        if file.link is not None and file.last:
+            self._links.pop(file.link, None)
         if found is None:
             message = f"reading {_shown(file)}: it could not be read under its other name"
             self._fail(SourceError(message))

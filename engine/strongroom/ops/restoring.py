@@ -14,7 +14,7 @@ from strongroom.errors import StrongroomError, TargetError, TargetExistsError
 from strongroom.manifest.entry import DEVICES, FILE, FOLDER, SOCKET, SPARSE, Entry
 from strongroom.ops.arrivals import Arrivals
 from strongroom.ops.attributes import Attributes
-from strongroom.ops.contents import ChunkSource, Contents, LinkKey, Pending
+from strongroom.ops.contents import ChunkSource, Contents, Linked, Pending
 from strongroom.ops.folders import Folders, split
 from strongroom.ops.landing import Landing
 from strongroom.ops.nodes import finish_node, link_again, make_node
@@ -41,7 +41,7 @@ class _Name:
     """A further name of a file."""
 
     entry: Entry
-    link: LinkKey
+    link: Linked
     ids: Sequence[bytes]
     replace: bool
 
@@ -72,7 +72,7 @@ class Restorer:
         self._left: list[Entry] = []  # folders that wait for files in them
         self._blocked: bytes | None = None  # what begins so cannot be restored
         self._names: list[_Name] = []
-        self._linked: dict[LinkKey, bytes | None] = {}  # where such a file is, once it is
+        self._linked: dict[tuple[int, ...], Linked] = {}  # while names are to come
 
     def take(self, entry: Entry, ids: Iterable[bytes]) -> None:
         """ids: of a file's chunks, some at a time; not used after this returns."""
@@ -163,25 +163,34 @@ class Restorer:
     # Files
 
     def _file(self, entry: Entry, ids: Iterable[bytes]) -> None:
-        link: LinkKey | None = None
+        link: Linked | None = None
         if entry.nlink > 1 and entry.chunks <= _LINK_CHUNKS_MAX:
             ids = list(ids)
-            link = (entry.dev, entry.ino, entry.size, entry.mtime_ns, hash(tuple(ids)))
+            link = self._linked_of(entry, ids)
         verdict = self._judge(entry, link)
         if verdict is Verdict.KEEP:
             return
-        if link is not None and link in self._linked:
+        if link is not None and link.begun:
             self._again(_Name(entry, link, list(ids), verdict is Verdict.REPLACE))
             return
         if link is not None:
-            self._linked[link] = None
+            link.begun = True
         if self._options.dry_run:
             self._count(entry)
             self.counts.room += 0 if entry.flags & SPARSE else entry.size
         else:
             self._write(entry, ids, replace=verdict is Verdict.REPLACE, link=link)
 
-    def _judge(self, entry: Entry, link: LinkKey | None = None) -> Verdict:
+    def _linked_of(self, entry: Entry, ids: Sequence[bytes]) -> Linked:
+        """What names of one file have in common."""
+        key = (entry.dev, entry.ino, entry.size, entry.mtime_ns, hash(tuple(ids)))
+        link = self._linked.pop(key, None) or Linked(entry.nlink)
+        link.left -= 1
+        if link.left:
+            self._linked[key] = link
+        return link
+
+    def _judge(self, entry: Entry, link: Linked | None = None) -> Verdict:
         """What becomes of it; never REFUSE, which is reported, and then is KEEP."""
         there = None if self._is_fresh() else self._folders.status(entry.path)
         if there is None:
@@ -194,14 +203,14 @@ class Restorer:
             return Verdict.KEEP
         if verdict is Verdict.KEEP:
             self.counts.kept += 1
-            if link is not None and same:
-                self._linked.setdefault(link, entry.path)
+            if link is not None and same and not link.begun:
+                link.begun, link.path = True, entry.path
             if same and entry.type != FILE:
                 return Verdict.FINISH
         return verdict
 
     def _write(
-        self, entry: Entry, ids: Iterable[bytes], *, replace: bool, link: LinkKey | None
+        self, entry: Entry, ids: Iterable[bytes], *, replace: bool, link: Linked | None
     ) -> None:
         landing = Landing(self._folders, entry.path)
         try:
@@ -249,7 +258,7 @@ class Restorer:
     def _is_there(self, file: Pending) -> None:
         self._count(file.entry)
         if file.link is not None:
-            self._linked[file.link] = file.entry.path
+            file.link.path = file.entry.path
 
     def _again(self, name: _Name) -> None:
         if self._options.dry_run:
@@ -259,7 +268,7 @@ class Restorer:
 
     def _link(self, name: _Name) -> None:
         """A further name of a file that was restored, or should have been."""
-        first = self._linked[name.link]
+        first = name.link.path
         if first is None:
             self._fail(name.entry, "the file it is another name of was not restored")
             return
