@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from strongroom.vault import messages, statements, wire
@@ -20,11 +21,13 @@ from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.core import Core, found
 from strongroom.vault.server.keys.file import FileKeys
 from strongroom.vault.server.keys.keeper import TAG_LEN, Keeper, generation_of
+from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rotation import rotate
 from strongroom.vault.server.rows import Record, User
 from strongroom.vault.server.sqlite import SqliteStore
 from strongroom.vault.server.witness import NoWitness, Witness
+from strongroom.vault.wire import Code
 
 PASSWORD = "granite otter velvet lantern"
 BEGUN = 1_800_000_000
@@ -281,3 +284,14 @@ def recovers(person: Person, password: str = PASSWORD) -> None:
     guess = person.guess(password)
     assert guess.is_right()
     assert guess.release() == person.wrapped
+
+
+def refused(code: Code, act: Callable[[], object]) -> RefusalError:
+    with pytest.raises(RefusalError) as caught:
+        act()
+    assert caught.value.code == code
+    return caught.value
+
+
+def left(house: House, person: Person) -> int:
+    return house.user(person.ref).left

@@ -8,8 +8,7 @@ from strongroom.vault.server import owner
 from strongroom.vault.server.clock import Clock
 from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.wire import Code
-from vault.parties import PASSWORD, House, Person, Times, rows
-from vault.test_guessing import refused
+from vault.parties import PASSWORD, House, Person, Times, refused, rows
 
 
 @pytest.mark.parametrize("jump", [-301, 301, -(10**6), 10**8])

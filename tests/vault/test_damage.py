@@ -11,8 +11,7 @@ from strongroom.vault.server.operate import status
 from strongroom.vault.server.rows import State
 from strongroom.vault.server.sweeping import sweep
 from strongroom.vault.wire import NO_ID, Code
-from vault.parties import PASSWORD, House, Person, put, rows
-from vault.test_guessing import refused
+from vault.parties import PASSWORD, House, Person, put, refused, rows
 
 
 def damage(house: House, name: str) -> None:
