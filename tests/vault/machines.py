@@ -17,8 +17,6 @@ from strongroom.keys.slot import parse_slot
 from strongroom.keys.vault_slot import VaultPlace, read_vault_slot
 from strongroom.ops.vault import Account, register
 from strongroom.stores.local import LocalStore
-from strongroom.vault.client.address import parse_address
-from strongroom.vault.client.endpoint import Endpoint
 from strongroom.vault.messages import Offer, RecoverBegin
 from strongroom.vault.wire import NO_ID
 from vault.service import Service
@@ -112,6 +110,5 @@ def place_of(home: Home) -> VaultPlace:
 
 
 def left(home: Home) -> int:
-    token = home.token_file.read_text().strip()
-    endpoint = Endpoint(parse_address(home.service.url)[0], token, certificate=None)
+    endpoint = home.service.endpoint(home.token_file.read_text().strip())
     return endpoint.call("recover/begin", RecoverBegin(NO_ID), Offer).left

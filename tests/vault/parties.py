@@ -270,10 +270,10 @@ def turned(house: House) -> int:
     return rotate(house.core, tell=lambda _words: None)
 
 
-def generations(house: House) -> set[int]:
+def generations(core: Core) -> set[int]:
     """Of all that is written and sealed."""
     found = set()
-    for name, row in rows(house).items():
+    for name, row in (each for page in core.store.dump() for each in page):
         found.add(generation_of(row[-TAG_LEN:]))
         if name.startswith("record/"):
             found.add(generation_of(Record.unpack(row[2:-TAG_LEN]).sealed_setup))

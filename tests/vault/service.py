@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,6 +69,16 @@ class Service:
         ready, self.url = self.process.stdout.readline().decode().split()
         assert ready == "ready"
 
+    @contextmanager
+    def running(self) -> Iterator[Service]:
+        """Unless it is stopped meanwhile."""
+        self.start()
+        try:
+            yield self
+        finally:
+            if self.process is not None:
+                self.stop()
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """How it ended."""
         process = self.process
@@ -83,6 +92,7 @@ class Service:
         return code
 
     def endpoint(self, token: str) -> Endpoint:
+        """Of a client with that token, and of no certificate."""
         return Endpoint(parse_address(self.url)[0], token, certificate=None)
 
     def post(self, verb: str, body: bytes, token: str, **headers: str) -> tuple[int, bytes]:
@@ -140,22 +150,12 @@ def make_service(
 @contextmanager
 def served(folder: Path, **options: Any) -> Iterator[Service]:
     """A new vault that is being served. options: those of make_service."""
-    service = make_service(folder, **options)
-    service.start()
-    try:
+    with make_service(folder, **options).running() as service:
         yield service
-    finally:
-        if service.process is not None:
-            service.stop()
 
 
 def code_of(answer: tuple[int, bytes]) -> Code:
     return Code(Refused.unpack(answer[1]).code)
-
-
-def get(service: Service, path: str) -> tuple[int, str]:
-    with urllib.request.urlopen(service.url + path) as answer:  # noqa: S310
-        return answer.status, answer.read().decode()
 
 
 def connect(service: Service) -> socket.socket:

@@ -13,7 +13,7 @@ import pytest
 from program import Program
 from strongroom import UsageError
 from strongroom.vault.server.config import read_config
-from vault.service import BEGIN, Service, get, make_service, served
+from vault.service import BEGIN, Service, make_service, served
 
 # --- what is told ---
 
@@ -21,8 +21,8 @@ from vault.service import BEGIN, Service, get, make_service, served
 def test_health_and_metrics_tell_nothing_of_users(service: Service) -> None:
     token = service.token("hans")
     service.post("register/begin", BEGIN, token)
-    assert get(service, "/healthz") == (200, "ok\n")
-    status, metrics = get(service, "/metrics")
+    assert service.get("/healthz") == (200, "ok\n")
+    status, metrics = service.get("/metrics")
     assert status == 200
     assert 'requests_total{verb="register/begin",status="200"}' in metrics
     assert "hans" not in metrics
@@ -69,7 +69,7 @@ def test_the_server_loads_nothing_that_knows_keys_or_segments() -> None:
 
 def test_it_stops_gracefully(tmp_path: Path) -> None:
     with served(tmp_path / "vault") as service:
-        assert get(service, "/healthz")[0] == 200
+        assert service.get("/healthz")[0] == 200
         assert service.stop() == 0
         assert json.loads(service.log().splitlines()[-1])["event"] == "stop"
 

@@ -19,7 +19,7 @@ from strongroom.vault.client.endpoint import Endpoint
 from strongroom.vault.messages import Offer, RecoverBegin
 from strongroom.vault.wire import NO_ID
 from vault.certificates import make_certificate
-from vault.service import Service, connect, get, make_service
+from vault.service import Service, connect, make_service
 
 LIMITED = """
 import sys
@@ -94,7 +94,7 @@ def test_idle_connections_of_an_address_are_limited_and_do_not_last(patient: Ser
     for raw in idle[:8]:
         with contextlib.suppress(ConnectionResetError):
             raw.recv(1)
-    assert get(patient, "/healthz") == (200, "ok\n")
+    assert patient.get("/healthz") == (200, "ok\n")
     for raw in idle:
         raw.close()
 
