@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from strongroom.vault.server.policy import Policy
+from strongroom.vault.server.rows import State
 from vault.parties import House, Person
 
 PASSWORD = "granite otter velvet lantern"
@@ -28,3 +29,20 @@ def test_registering_moves_no_counter_until_the_owner_confirms(tmp_path: Path) -
     assert counters() == before
     made.finish()
     assert counters() == (10, 0, 0)
+
+
+def test_with_the_last_attempt_goes_all_that_could_be_guessed_at(house: House) -> None:
+    """What somebody replaced without proof too."""
+    anna = Person(house.core)
+    old = anna.registered(PASSWORD)
+    thief = Person(house.core, anna.account)
+    made = thief.register("theirs", delayed=True)
+    house.times.pass_by(8 * 86400)
+    made.confirm()
+    assert (house.user(anna.ref).kept, house.user(anna.ref).left) == (old, 10)
+    for _ in range(10):
+        anna.guess("wrong").give_up()
+    for record_id in (old, made.opened.record_id):
+        record = house.record(anna.ref, record_id)
+        assert record.state == State.DESTROYED
+        assert not any(record.sealed_setup + record.password_file + record.wrapped)
