@@ -41,6 +41,7 @@ for pages in (0, 1, 2, *range(3, 40)):
         done += 1
     except TargetError as error:
         said.add(str(error).rpartition(": ")[2])
+        assert error.hint is not None and "free some room" in error.hint, error
         assert len(library.segments()) == count, pages
     assert library.leftovers() == []
     assert len(library.snapshots()) == 1 + done

@@ -41,6 +41,13 @@ def check(status: int, *, doing: str) -> None:
         raise _RAISES.get(status, StrongroomError)(f"{doing}: {text}")
 
 
+def room_hint(os_error: int | None) -> str | None:
+    """What to do where that is what the system said of a write."""
+    if os_error in (errno.ENOSPC, errno.EDQUOT):
+        return "free some room there, or choose another place"
+    return None
+
+
 def failure_error(status: int, found: Any, *, doing: str) -> Exception:
     """The exception for a job that ended with status, failing where failure says."""
     text = text_of(lib.srm_status_text(status))
@@ -49,9 +56,8 @@ def failure_error(status: int, found: Any, *, doing: str) -> Exception:
     if status == lib.SRM_EIO:
         reading = found.place == lib.SRM_AT_INPUT
         kind, verb = (SourceError, "reading") if reading else (TargetError, "writing")
-        is_full = found.os_error in (errno.ENOSPC, errno.EDQUOT)
-        hint = "free some room there, or choose another place" if is_full else None
-        return kind(f"{doing}: {verb} failed: {os.strerror(found.os_error)}", hint=hint)
+        words = f"{doing}: {verb} failed: {os.strerror(found.os_error)}"
+        return kind(words, hint=room_hint(found.os_error))
     if status in (lib.SRM_EAUTH, lib.SRM_EDAMAGED):
         text = _damage(text, found)
     return _RAISES.get(status, StrongroomError)(f"{doing}: {text}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from strongroom._core.failures import room_hint
 from strongroom.errors import (
     DamagedError,
     ObjectExistsError,
@@ -192,7 +193,8 @@ def _writing(name: str, *, verb: str = "writing") -> Iterator[None]:
     except OSError as error:
         if verb == "deleting" and isinstance(error, _NO_OBJECT):
             raise ObjectMissingError(f"{verb} {name}: it is missing") from None
-        raise TargetError(f"{verb} {name}: {error.strerror}") from None
+        hint = room_hint(error.errno)
+        raise TargetError(f"{verb} {name}: {error.strerror}", hint=hint) from None
 
 
 def _fill(fd: int, data: Buffer) -> None:
