@@ -11,6 +11,7 @@ import pytest
 
 from repository.support import ROOT
 from strongroom._core import CHUNK_LEN, TYPE_DATA
+from strongroom.ops.prune import PruneOptions
 from strongroom.ops.repository import Repository
 from strongroom.repository.entry import KIND_REMOVE, Draft
 from strongroom.repository.log import OvertakenError
@@ -110,6 +111,57 @@ def test_its_own_segments_taken_for_left_over_are_stored_again(
     assert len(repository.snapshots()) == 2
     live = {segment_name(s.id) for s in repository._opened.log.segments()}
     assert set(repository._opened.store.list("segments/")) == live
+
+
+def asleep(repository: Repository, moment: str, act: Callable[[], None]) -> None:
+    """Let something happen once while a backup sleeps."""
+    opened = repository._opened
+    owner, name = {
+        "before it reads": (opened, "begin_session"),
+        "before it stores": (opened.store, "adopt"),
+        "before it commits": (opened.log, "append"),
+    }[moment]
+    real = getattr(owner, name)
+
+    def slow(*words: object, **more: object) -> object:
+        delattr(owner, name)
+        if moment != "before it reads":
+            act()
+            return real(*words, **more)
+        begun = real(*words, **more)
+        act()
+        return begun
+
+    setattr(owner, name, slow)
+
+
+@pytest.mark.parametrize("moment", ["before it reads", "before it stores", "before it commits"])
+def test_a_writer_that_slept_through_a_prune_and_its_deletions_loses_nothing(
+    repository: Repository, tmp_path: Path, moment: str
+) -> None:
+    """What it takes over was needed by a snapshot that is forgotten meanwhile; what it has stored
+    seems left over."""
+    (tmp_path / "src" / "new").write_bytes(random.Random(2).randbytes(CHUNK_LEN))
+    (first,) = repository.snapshots()
+    deleted: list[int] = []
+    with Repository.open(repository._opened.store.url, key=ROOT, cache=tmp_path / "c2") as other:
+
+        def upkeep() -> None:
+            other.upkeep.forget([first.id])
+            for _ in range(2):
+                deleted.append(other.upkeep.prune(options=PruneOptions(grace_s=0)).deleted_objects)
+
+        asleep(repository, moment, upkeep)
+        result = repository.backup(tmp_path / "src")
+    assert sum(deleted) == {"before it commits": 4}.get(moment, 2), "its own two as well"
+    with Repository.open(repository._opened.store.url, key=ROOT, cache=tmp_path / "c3") as fresh:
+        assert [saved.info for saved in fresh.snapshots()] == [result.snapshot]
+        found = fresh.verify(data=True)
+        assert (found.damaged_files, found.damaged_segments) == (0, 0)
+        for name in ("old", "new"):
+            path = tmp_path / "src" / name
+            with fresh.open_file("latest", os.fsencode(path)[1:]) as file:
+                assert file.read() == path.read_bytes()
 
 
 def test_a_stream_that_was_overtaken_says_so(repository: Repository, tmp_path: Path) -> None:

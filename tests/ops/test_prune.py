@@ -406,6 +406,32 @@ def test_what_seemed_left_over_and_is_committed_stays(place: Place) -> None:
     place.check()
 
 
+def test_what_seemed_left_over_and_a_session_named_stays(place: Place) -> None:
+    """A partial-add comes between the plan and the word: no snapshot needs it yet."""
+    first, _second, _third = three(place)
+    place.forget(first)
+    opened = place.repository._opened
+    like = next(s for s in opened.log.segments() if s.type == TYPE_DATA)
+    stray = type(like)(bytes(15) + b"\1", like.root, like.length, like.type)
+    path = place.folder / "r" / segment_name(stray.id)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes((place.folder / "r" / segment_name(like.id)).read_bytes())
+    real = opened.append
+
+    def append(*words: object) -> object:
+        del opened.append
+        private = Private(time.time_ns(), "", b"s" * 16)
+        with place.another() as other:
+            log = other._opened.log
+            log.append(Draft(log.head[0], (stray,), private, KIND_PARTIAL))
+        return real(*words)
+
+    opened.append = append
+    place.prune()
+    assert segment_name(stray.id) in place.live
+    assert path.exists()
+
+
 def test_a_removed_name_never_comes_back(place: Place) -> None:
     _first, *_ = three(place)
     opened = place.repository._opened

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from strongroom._core import TYPE_DATA
-from strongroom.errors import StrongroomError, TargetError
+from strongroom.errors import DamagedError, StrongroomError, TargetError
 from strongroom.repository.chunks import ChunkTables
 from strongroom.repository.entry import KIND_ADD, KIND_PARTIAL, Draft, LogEntry, SegmentRef
 from strongroom.repository.interval import check_chunks, removed_in
@@ -66,12 +66,23 @@ class Commits:
         """Is everything that the snapshot refers to still there?"""
         snapshot = draft.private.snapshot
         if snapshot is not None and removed_in([e for e in others if not _is_of(e, session)]):
-            tables = self.tables()
-            tables.follow(own=session.id)
-            doing = f"committing snapshot {snapshot.id.hex()}"
-            with self.open_manifest(snapshot) as manifest:
-                check_chunks(manifest, tables.index.find, doing=doing)
+            try:
+                self._check_chunks(snapshot, session)
+            except DamagedError:
+                # Whoever slept for long may have lost its manifest to an entry further on.
+                self.log.load()
+                names = {segment.id for segment in draft.segments}
+                if removed_in(list(self.log.since(draft.base))).isdisjoint(names):
+                    raise
+                raise OvertakenError("committing: somebody removed what it had stored") from None
         return draft
+
+    def _check_chunks(self, snapshot: Snapshot, session: BackupSession) -> None:
+        tables = self.tables()
+        tables.follow(own=session.id)
+        doing = f"committing snapshot {snapshot.id.hex()}"
+        with self.open_manifest(snapshot) as manifest:
+            check_chunks(manifest, tables.index.find, doing=doing)
 
     def _keep_data(self, draft: Draft) -> None:
         """Commit what a session stored, without its snapshot."""
