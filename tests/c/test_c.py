@@ -28,6 +28,7 @@ STAGES = ("input_read_at", "input_read_next", "frames_read", "compressor_try", "
 STAGES += ("packer_put", "frame_seal", "frame_open_apart", "parser_next")
 STAGES += ("output_write_at", "output_write_next")
 LINK = {
+    "test_codec": ["-Wl,--wrap=ZSTD_compress2"],
     "test_identical": ["-Wl,--wrap=random_hedged"],
     "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
     "test_session_ends": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],

@@ -13,6 +13,21 @@
 static uint8_t *raw;    /* CHUNK bytes */
 static uint8_t *opened; /* CHUNK bytes */
 static decompressor *codec;
+static enum { SOUND, ANOTHER_BYTE, TOO_SHORT, BAD_FRAME } fault; /* of the machine, in zstd */
+
+/* The linker puts this in front of zstd's: what bad memory or a bug makes of a chunk. */
+size_t __real_ZSTD_compress2(ZSTD_CCtx *, void *, size_t, const void *, size_t);
+size_t __wrap_ZSTD_compress2(ZSTD_CCtx *, void *, size_t, const void *, size_t);
+size_t __wrap_ZSTD_compress2(ZSTD_CCtx *c, void *out, size_t cap, const void *in, size_t len) {
+    uint8_t *seen = must_alloc(len);
+    memcpy(seen, in, len);
+    seen[len / 2] ^= fault == ANOTHER_BYTE ? 1 : 0;
+    size_t made = __real_ZSTD_compress2(c, out, cap, seen, fault == TOO_SHORT ? len - 1 : len);
+    if (fault == BAD_FRAME)
+        *(uint8_t *)out ^= 1;
+    free(seen);
+    return made;
+}
 
 /* A zstd frame by hand (RFC 8878, 3.1.1) in memory of its exact length, for the sanitizers. */
 typedef struct frame {
@@ -219,6 +234,21 @@ static void text_and_zeros_are_compressed_at_every_level(void) {
         }
 }
 
+static void what_does_not_decompress_to_the_same_is_not_stored(void) {
+    compressor *c = NULL;
+    uint8_t *stored = must_alloc(compressor_bound());
+    fill_text(raw, CHUNK);
+    CHECK_STATUS(SRM_OK, compressor_new(3, &c));
+    for (fault = ANOTHER_BYTE; fault <= BAD_FRAME; fault++) {
+        size_t stored_len = 1;
+        CHECK_STATUS(SRM_ECODEC, compressor_try(c, raw, CHUNK, false, stored, &stored_len));
+        CHECK(stored_len == 0);
+    }
+    fault = SOUND;
+    compressor_free(c);
+    free(stored);
+}
+
 static void level_0_compresses_nothing(void) {
     memset(raw, 0, CHUNK);
     CHECK(!compresses(0, CHUNK, false));
@@ -323,6 +353,7 @@ int main(void) {
         FACT(a_checksum_is_allowed_and_checked),
         FACT(noise_stays_raw),
         FACT(text_and_zeros_are_compressed_at_every_level),
+        FACT(what_does_not_decompress_to_the_same_is_not_stored),
         FACT(level_0_compresses_nothing),
         FACT(media_is_known_by_how_it_begins),
         FACT(noise_that_begins_as_jpeg_stays_raw),
