@@ -1,11 +1,15 @@
-"""Counters are the account's: registering moves none of them before the owner is proved."""
+"""What registering moves, and when: no counter before the owner is proved."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from strongroom.vault.server.ledger import RefusalError
 from strongroom.vault.server.policy import Policy
 from strongroom.vault.server.rows import State
+from strongroom.vault.wire import Code
 from vault.parties import House, Person
 
 PASSWORD = "granite otter velvet lantern"
@@ -46,3 +50,28 @@ def test_with_the_last_attempt_goes_all_that_could_be_guessed_at(house: House) -
         record = house.record(anna.ref, record_id)
         assert record.state == State.DESTROYED
         assert not any(record.sealed_setup + record.password_file + record.wrapped)
+
+
+@pytest.mark.parametrize("code", [Code.LOCKED, Code.CLOCK])
+def test_nothing_is_confirmed_that_was_begun_before_a_lock_or_a_jump(
+    house: House, anna: Person, code: Code
+) -> None:
+    old = house.user(anna.ref).active
+    made = anna.register("another")
+    made.log_in()
+    if code == Code.LOCKED:
+        house.core.transact(lambda ledger: ledger.set_locked(locked=True))
+    else:
+        house.times.wall += 301
+    with pytest.raises(RefusalError) as caught:
+        made.finish()
+    assert caught.value.code == code
+    assert house.user(anna.ref).active == old
+
+
+def test_each_record_has_a_setup_of_its_own(house: House, anna: Person) -> None:
+    """So that destroying a record destroys something."""
+    first = house.record(anna.ref, house.user(anna.ref).active)
+    second = house.record(anna.ref, anna.registered("another"))
+    assert first.server_key != second.server_key
+    assert house.core.setup_of(first) != house.core.setup_of(second)
