@@ -95,6 +95,8 @@ def test_no_remember_keeps_nothing(home: Home) -> None:
     for expected in (9, 8):
         home.machine("snapshots", *home.ask, "--no-remember", code=12)
         assert left(home) == expected
+    (pins,) = home.machine.pins
+    assert json.loads(pins.read_text())["wrong"] == []
 
 
 def test_a_new_password_at_the_vault_replaces_the_old(home: Home) -> None:
@@ -193,7 +195,7 @@ def test_the_log_is_the_owners(home: Home) -> None:
     home.machine("snapshots", *home.ask, code=12)
     run = home.machine("key", "log", *home.account, "--json")
     assert [line["event"] for line in run.lines] == ["registered", "confirmed", "charged", "failed"]
-    shown = home.machine("key", "log", *home.account)
+    shown = home.machine("key", "log", "--vault", *home.account)
     assert "charged" in shown.out.decode()
     assert "the log is whole" in shown.err
     (pins,) = home.machine.pins

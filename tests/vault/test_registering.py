@@ -133,6 +133,11 @@ def test_weak_or_absurd_stretching_is_refused(house: House, cost: tuple[int, int
     refused(Code.MALFORMED, lambda: register.begin(house.core, Person(house.core).ref, asked))
 
 
+def test_another_suite_is_refused(house: House) -> None:
+    asked = messages.RegisterBegin(wire.SUITE + 1, 64 * 1024, 3, 4, False)
+    refused(Code.MALFORMED, lambda: register.begin(house.core, Person(house.core).ref, asked))
+
+
 # --- counters belong to the account ---
 
 

@@ -15,7 +15,14 @@ from strongroom.stores.local import LocalStore
 
 
 @click.command("log")
-@click.option("--vault", "url", metavar="URL", help="The vault, where this machine has not met it.")
+@click.option(
+    "--vault",
+    "url",
+    is_flag=False,
+    flag_value="",
+    metavar="[URL]",
+    help="The vault, where this machine has not met it.",
+)
 @with_vault
 @with_repository
 @with_console
