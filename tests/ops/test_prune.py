@@ -37,8 +37,8 @@ class Place:
         self.seen: dict[str, dict[str, bytes]] = {}
         self.notes: list[str] = []
 
-    def backup(self) -> str:
-        result = self.repository.backup(self.source)
+    def backup(self, *, threads: int | None = None) -> str:
+        result = self.repository.backup(self.source, threads=threads)
         name = result.snapshot.id.hex()
         self.seen[name] = {path.name: path.read_bytes() for path in self.source.iterdir()}
         return name
@@ -144,6 +144,18 @@ def test_small_chunks_are_stored_anew_too(place: Place) -> None:
     place.forget(first)
     result = place.prune()
     assert result.repacked_segments == 1
+    place.check()
+
+
+def test_a_segment_is_stored_anew_once_more_than_a_tenth_is_unneeded(place: Place) -> None:
+    for n in range(20):
+        (place.source / f"{n}").write_bytes(noise(n, 100_000))
+    ids = [place.backup(threads=1)]  # all in one segment
+    for gone, repacked in ((1, 0), (2, 0), (3, 1)):
+        (place.source / f"{gone}").unlink()
+        ids.append(place.backup())
+        place.forget(ids.pop(0))
+        assert place.prune().repacked_segments == repacked
     place.check()
 
 
