@@ -227,6 +227,7 @@ def test_at_its_full_quota_nobody_is_answered_and_nothing_is_lost(tmp_path: Path
         # Reading goes on, and tells what is wrong.
         assert endpoint.call("recover/begin", RecoverBegin(NO_ID), Offer).left == 10
         assert "strongroom_vault_store_full 1\n" in service.get("/metrics")[1]
+        assert service.get("/healthz") == (200, "ok\n")
         assert "space exceeded" in service.log()
         scrub(store)
         assert "old history stays for now" in said[-1]
