@@ -94,6 +94,7 @@ def test_tls_is_1_2_or_later(tmp_path: Path) -> None:
     certificate, _ = make_certificate(tmp_path, "mine")
     for pem in (None, certificate.read_text()):
         assert _context(pem).minimum_version == ssl.TLSVersion.TLSv1_2
+    assert _context(pem).cert_store_stats()["x509"] == 1  # and none that the system trusts
 
 
 @pytest.mark.parametrize("pem", ["", "h\ufffdi", "junk"])

@@ -14,7 +14,7 @@ from strongroom.vault.client.endpoint import Endpoint
 from strongroom.vault.messages import Opened, RegisterBegin
 from strongroom.vault.server.keys.file import FileKeys
 from strongroom.vault.server.keys.keeper import Keeper
-from vault.machines import NEW, PASSWORD, Home, left, make_home, registered
+from vault.machines import NEW, PASSWORD, Home, left, make_home, place_of, registered
 from vault.service import Service, served
 
 
@@ -106,6 +106,7 @@ def test_a_new_password_at_the_vault_replaces_the_old(home: Home) -> None:
     (after,) = home.slots()
     assert after != before
     assert after.removeprefix("keys/") in run.err
+    assert len(place_of(home).records) == 1
     run = home.machine("snapshots", *home.ask, code=12)
     home.password(NEW)
     home.machine("snapshots", *home.ask)
