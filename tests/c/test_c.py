@@ -125,14 +125,14 @@ def test_a_repeated_nonce_is_noticed() -> None:
     assert "a nonce was used twice" in done.stderr
 
 
-def test_valgrind_finds_nothing() -> None:
+@pytest.mark.parametrize("name", PROGRAMS if toolchain.LONG else RUN_SLOWLY)
+def test_valgrind_finds_nothing(name: str) -> None:
     """Memory that is read before it is written is what sanitizers do not look for."""
     valgrind = toolchain.require("valgrind")
-    for name in PROGRAMS if toolchain.LONG else RUN_SLOWLY:
-        program = CHECKED.program(name, sources(name), link=LINK.get(name, []))
-        command = [*VALGRIND, program, HERE.parent / "vectors"]
-        done = toolchain.run(Path(valgrind), *command, seconds=SECONDS)
-        assert done.returncode == 0, done.stderr[-8000:]
+    program = CHECKED.program(name, sources(name), link=LINK.get(name, []))
+    command = [*VALGRIND, program, HERE.parent / "vectors"]
+    done = toolchain.run(Path(valgrind), *command, seconds=SECONDS)
+    assert done.returncode == 0, done.stderr[-8000:]
 
 
 def test_valgrind_catches_what_was_never_written(tmp_path: Path) -> None:
