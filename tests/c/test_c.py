@@ -47,7 +47,8 @@ CHECKED = Compiler("gcc", (*STRICT, "-g", "-O1"))
 RUN_SLOWLY = ["test_parts", "test_layout", "test_data_sealed", "test_landing", "test_job"]
 # Leaks are the sanitizers' to find: in a child of fork() whatever the parent's threads held is one.
 VALGRIND = ("-q", "--error-exitcode=9", "--leak-check=no", "--fair-sched=yes")
-VALGRIND += ("--child-silent-after-fork=yes", f"--suppressions={HERE / 'valgrind.supp'}")
+VALGRIND += ("--child-silent-after-fork=yes", "--max-threads=2000")  # of 200 streams at once
+VALGRIND += f"--suppressions={HERE / 'valgrind.supp'}"
 
 RACE = """
 #include <pthread.h>
