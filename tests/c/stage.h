@@ -17,6 +17,10 @@ extern atomic_long stage_reads_left;
 extern atomic_long stage_writes_left;
 extern atomic_long stage_syncs_left;
 
+/* So many threads have to come to pread before any goes on, or half a minute has to pass. */
+extern atomic_uint stage_meeting;
+extern atomic_uint stage_came;
+
 /* While stage_facts runs. */
 extern uint8_t *stage_raw;  /* STAGE_LEN bytes of noise */
 extern uint8_t *stage_text; /* as long */

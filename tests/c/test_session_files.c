@@ -317,6 +317,29 @@ static void holes_are_one_chunk_of_zeros(void) {
     stage_end(&s);
 }
 
+/* Each into a segment of its own. */
+static void one_large_file_is_read_by_every_thread(void) {
+    const size_t len = 40 * CHUNK;
+    const uint32_t before = stage_threads;
+    stage s;
+    uint64_t id_count = 0;
+    stage_threads = 3;
+    stage_begin(&s, 0);
+    stage_threads = before;
+    uint8_t *data = must_alloc(len);
+    fill_noise(data, len, 10);
+    stage_add_file(&s, "big", data, len);
+    atomic_store(&stage_came, 0);
+    atomic_store(&stage_meeting, 3);
+    uint8_t *ids = stage_take_files(&s, &id_count);
+    atomic_store(&stage_meeting, 0);
+    CHECK(atomic_load(&stage_came) == 3 && stage_finish(&s) == 3);
+    stage_check_file(&s, 0, ids, data, len);
+    free(ids);
+    free(data);
+    stage_end(&s);
+}
+
 /* One worker fills two segments, and the first of them is reported before the end. */
 static void segments_that_are_full_are_followed_by_others(void) {
     const size_t len = 130 * CHUNK;
@@ -398,6 +421,9 @@ int main(void) {
         FACT(chunks_in_memory_come_back),
         FACT(chunks_that_cannot_be_start_nothing),
     };
-    static const fact alone[] = {FACT(segments_that_are_full_are_followed_by_others)};
-    return check_facts(alone, 1) | stage_facts(facts, sizeof facts / sizeof facts[0]);
+    static const fact alone[] = {
+        FACT(one_large_file_is_read_by_every_thread),
+        FACT(segments_that_are_full_are_followed_by_others),
+    };
+    return check_facts(alone, 2) | stage_facts(facts, sizeof facts / sizeof facts[0]);
 }
