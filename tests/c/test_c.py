@@ -48,7 +48,7 @@ RUN_SLOWLY = ["test_parts", "test_layout", "test_data_sealed", "test_landing", "
 # Leaks are the sanitizers' to find: in a child of fork() whatever the parent's threads held is one.
 VALGRIND = ("-q", "--error-exitcode=9", "--leak-check=no", "--fair-sched=yes")
 VALGRIND += ("--child-silent-after-fork=yes", "--max-threads=2000")  # of 200 streams at once
-VALGRIND += f"--suppressions={HERE / 'valgrind.supp'}"
+VALGRIND += (f"--suppressions={HERE / 'valgrind.supp'}",)
 
 RACE = """
 #include <pthread.h>
