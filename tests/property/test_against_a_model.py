@@ -278,6 +278,21 @@ class Machine(RuleBasedStateMachine):
             assert set(repository._opened.store.list("segments/")) == live
             assert [saved.info for saved in repository.snapshots()] == [s for s, _ in self.taken]
 
+    @rule(seed=CHOICE, gone=st.integers(0, 1))
+    def thin_out(self, seed: int, gone: int) -> None:
+        """Of what was stored at once a part is no longer needed, and only the newest is kept."""
+        for number, name in enumerate((b"thin 0", b"thin 1")):
+            self.write(0, name, 30_000, 2 * seed + number)
+        self.back_up()
+        path = b"thin %d" % gone
+        if path in self.model.nodes:
+            os.unlink(self.real(path))
+            del self.model.nodes[path]
+        self.back_up()
+        while len(self.taken) > 1:
+            self.forget(0)
+        self.prune()
+
     @rule(choice=CHOICE, byte=st.integers(200, 5000))
     def damage_and_repair(self, choice: int, byte: int) -> None:
         """Damage to what the tree still has is undone from there."""
@@ -381,7 +396,7 @@ def test_every_snapshot_is_what_the_tree_was(faulty: Driver, tmp_path: Path) -> 
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=14,
+            max_examples=12,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
