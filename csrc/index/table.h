@@ -34,7 +34,8 @@ uint32_t index_segment_count(const chunk_index *x);
 /* Its chunks are no longer found there; should it come again, it gets another number. */
 void index_drop_segment(chunk_index *x, uint32_t number);
 
-/* Add a chunk or say where else it is. SRM_EINVAL: no such segment, or lengths that no chunk has. */
+/* Add a chunk or say where else it is. SRM_EINVAL: no such segment, or lengths that no chunk has.
+ */
 SRM_MUST_USE srm_status index_put(
     chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], const srm_location *at);
 /* What a segment's directory says. It counts unless the chunk is known to be in a segment of a
