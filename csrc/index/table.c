@@ -90,8 +90,9 @@ static srm_status set(part *p, const uint8_t id[INDEX_ID_LEN], const srm_locatio
 }
 
 static bool is_sound(const chunk_index *x, const srm_location *at) {
-    return at->segment < names_count(&x->segments) && at->off < 1u << OFF_BITS &&
-           at->stored_len > 0 && at->stored_len <= at->raw_len && at->raw_len <= SRM_CHUNK_LEN;
+    return at->segment < names_count(&x->segments) && at->segment < PLACE_CLAIMED &&
+           at->off < 1u << OFF_BITS && at->stored_len > 0 && at->stored_len <= at->raw_len &&
+           at->raw_len <= SRM_CHUNK_LEN;
 }
 
 srm_status index_put(chunk_index *x, const uint8_t id[SRM_DIGEST_LEN], const srm_location *at) {

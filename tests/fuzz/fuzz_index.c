@@ -27,7 +27,7 @@ static void make_sound(void) {
     srm_index *x;
     HOLDS(srm_index_new(&x) == SRM_OK);
     for (uint32_t i = 0; i < CHUNK_COUNT; i++) {
-        srm_location at = {.off = i, .stored_len = i + 1};
+        srm_location at = {.off = i, .stored_len = i + 1, .raw_len = i + 2};
         uint8_t name[16] = {(uint8_t)(i % SEGMENT_COUNT)};
         blake3_digest((const uint8_t *)&i, sizeof i, ids[i]);
         HOLDS(srm_index_segment(x, name, &at.segment) == SRM_OK);
@@ -68,7 +68,8 @@ static void use(srm_index *x) {
     HOLDS(srm_index_new(&y) == SRM_OK && srm_index_add_table(y, fd) == SRM_OK);
     for (unsigned i = 0; i < CHUNK_COUNT; i++)
         if (srm_index_find(x, ids[i], &at) == 1) {
-            HOLDS(at.stored_len >= 1 && at.stored_len <= SRM_CHUNK_LEN);
+            HOLDS(at.stored_len >= 1 && at.stored_len <= at.raw_len);
+            HOLDS(at.raw_len <= SRM_CHUNK_LEN);
             HOLDS(srm_index_segment_id(x, at.segment, name) == SRM_OK);
             HOLDS(srm_index_find(y, ids[i], &again) == 1 && again.off == at.off);
             HOLDS(srm_index_segment_id(y, again.segment, other) == SRM_OK);
