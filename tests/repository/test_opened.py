@@ -316,7 +316,8 @@ def test_a_manifest_that_was_replaced_or_altered_is_damage(
     path, other = (store.path_of(segment_name(s.id)) for s in (first, second))
     good = path.read_bytes()
     path.chmod(0o600)
-    for stored in (other.read_bytes(), good[:5000] + b"x" + good[5001:], good[:-1], b""):
+    flipped = good[:5000] + bytes([good[5000] ^ 1]) + good[5001:]
+    for stored in (other.read_bytes(), flipped, good[:-1], b""):
         path.write_bytes(stored)
         with pytest.raises(DamagedError, match=first.id.hex()):
             repository.open_manifest(first)
