@@ -206,7 +206,7 @@ def test_open_passes_over_what_is_not_called_sealed(
 def test_damage_weighs_more_than_all_else(program: Program, tree: Path, key: RootKey) -> None:
     good = seal_bytes(b"data", key=key)
     other = seal_bytes(b"data", key=RootKey.generate())
-    (tree / "a.sealed").write_bytes(good[:6000] + b"X" + good[6001:])
+    (tree / "a.sealed").write_bytes(good[:6000] + bytes([good[6000] ^ 1]) + good[6001:])
     (tree / "b.sealed").write_bytes(other)
     (tree / "c.sealed").write_bytes(good)
     (tree / "d.sealed").symlink_to("c.sealed")
@@ -225,7 +225,7 @@ def test_scrub_names_damage_in_a_folder_and_goes_on(
     program: Program, tree: Path, key: RootKey
 ) -> None:
     good = seal_bytes(b"data", key=key)
-    (tree / "a.sealed").write_bytes(good[:6000] + b"X" + good[6001:])
+    (tree / "a.sealed").write_bytes(good[:6000] + bytes([good[6000] ^ 1]) + good[6001:])
     (tree / "b.sealed").write_bytes(good)
     run = program("scrub", "in", code=13)
     assert "scrubbing in/a.sealed" in run.err
