@@ -29,8 +29,13 @@ static void meet(off_t off) {
         return;
     came = true;
     atomic_fetch_add(&stage_came, 1);
-    for (int i = 0; i < 30000 && atomic_load(&stage_came) < atomic_load(&stage_meeting); i++)
+    for (int i = 0; atomic_load(&stage_came) < atomic_load(&stage_meeting); i++) {
+        if (i == 30000) {
+            atomic_store(&stage_meeting, 0);
+            return;
+        }
         usleep(1000);
+    }
 }
 
 static bool is_due(atomic_long *left) {

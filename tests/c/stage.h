@@ -17,8 +17,9 @@ extern atomic_long stage_reads_left;
 extern atomic_long stage_writes_left;
 extern atomic_long stage_syncs_left;
 
-/* So many threads have to come to a pread from there on before any goes on, or half a minute has to
- * pass. Before, further workers may not have been admitted yet. */
+/* So many threads have to come to a pread from there on before any goes on. If half a minute
+ * passes, it is 0 again: they did not meet. Before, further workers may not have been admitted yet.
+ */
 #define STAGE_MEET_OFF (30 << 20)
 extern atomic_uint stage_meeting;
 extern atomic_uint stage_came;

@@ -332,7 +332,7 @@ static void one_large_file_is_read_by_every_thread(void) {
     atomic_store(&stage_came, 0);
     atomic_store(&stage_meeting, 3);
     uint8_t *ids = stage_take_files(&s, &id_count);
-    atomic_store(&stage_meeting, 0);
+    CHECK(atomic_exchange(&stage_meeting, 0) == 3);
     CHECK(atomic_load(&stage_came) == 3 && stage_finish(&s) == 3);
     stage_check_file(&s, 0, ids, data, len);
     free(ids);

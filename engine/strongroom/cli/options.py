@@ -118,20 +118,20 @@ def with_own_secret(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def vault_url(help_: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """--vault, with or without a URL: url is None, empty or the URL."""
+    return click.option("--vault", "url", is_flag=False, flag_value="", metavar="[URL]", help=help_)
+
+
 def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a repository, whose key a vault may give."""
 
     @with_own_secret
     @with_vault
     @click.option("--vault-password-file", type=FILE, help="File with the vault's password.")
-    @click.option(
-        "--vault",
-        "url",
-        is_flag=False,
-        flag_value="",
-        metavar="[URL]",
-        help="Let a vault give the key; URL may be left out where this machine knows it. With "
-        "--key-file: where the vault is, no more.",
+    @vault_url(
+        "Let a vault give the key; URL may be left out where this machine knows it. With "
+        "--key-file: where the vault is, no more."
     )
     @functools.wraps(function)
     def wrapped(

@@ -8,21 +8,14 @@ import click
 
 from strongroom.cli.console import Console, put
 from strongroom.cli.opening import time_words
-from strongroom.cli.options import with_console, with_repository, with_vault
+from strongroom.cli.options import vault_url, with_console, with_repository, with_vault
 from strongroom.cli.secrets import VaultOptions
 from strongroom.cli.vaulted import connect, vault
 from strongroom.stores.local import LocalStore
 
 
 @click.command("log")
-@click.option(
-    "--vault",
-    "url",
-    is_flag=False,
-    flag_value="",
-    metavar="[URL]",
-    help="The vault, where this machine has not met it.",
-)
+@vault_url("The vault, where this machine has not met it.")
 @with_vault
 @with_repository
 @with_console
