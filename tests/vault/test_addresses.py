@@ -70,16 +70,7 @@ def test_a_certificate_can_be_pinned_and_others_are_refused(
     with served(tmp_path / "vault", tls=(certificate, private)) as service:
         assert service.url.startswith("https://")
         home = make_home(program, key, service, "anna")
-        add = (
-            "key",
-            "add-vault",
-            service.url,
-            *home.account,
-            "--key-file",
-            "my.key",
-            "--vault-password-file",
-            "pw",
-        )
+        add = ("key", "add-vault", service.url, *home.ask, "--key-file", "my.key")
         assert "--vault-cert FILE" in home.machine(*add, code=17).err
         assert "certificate" in home.machine(*add, "--vault-cert", other, code=17).err
         home.machine(*add, "--vault-cert", certificate, "--sheet", "sheet")

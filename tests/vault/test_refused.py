@@ -19,16 +19,7 @@ def test_a_password_beside_a_vault_is_refused_unless_insisted_with_the_reason(
     program: Program, key: RootKey, service: Service
 ) -> None:
     home = make_home(program, key, service, "beside", "some password")
-    words = (
-        "key",
-        "add-vault",
-        service.url,
-        *home.account,
-        "--key-file",
-        "my.key",
-        "--vault-password-file",
-        "pw",
-    )
+    words = ("key", "add-vault", service.url, *home.ask, "--key-file", "my.key")
     run = home.machine(*words, code=2)
     assert "can guess that password offline" in run.err
     assert len(home.slots()) == 1
