@@ -53,7 +53,7 @@ def test_the_keys_of_a_repository_differ_and_are_not_shown() -> None:
     every = {keys.wrap, keys.chunk, keys.log, keys.sign, keys.check}
     assert len(every) == 5
     assert all(len(key) == 32 for key in every)
-    assert repr(keys) == "RepositoryKeys()"
+    assert repr(keys) == str(keys) == "RepositoryKeys(hidden)"
 
 
 def test_every_byte_flipped_is_damage() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 
 import pytest
 
@@ -156,7 +155,7 @@ def test_an_envelope_moved_to_another_session_is_a_wrong_key(
     swapped: str, key: RootKey, password: Password
 ) -> None:
     length = len(getattr(SESSION, swapped))
-    other = replace(SESSION, **{swapped: bytes(length)})
+    other = SESSION._replace(**{swapped: bytes(length)})
     for credential, kind in ((key, OWNER), (password, PASSWORD)):
         with pytest.raises(WrongKeyError):
             opened(credential, kind, body_for(credential), other)

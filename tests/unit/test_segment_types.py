@@ -40,6 +40,11 @@ def test_a_manifest_is_not_opened_as_a_sealed_file(tmp_path):
     assert scrub(path).root == inspect_file(path).root
 
 
+def test_the_key_in_options_is_not_shown():
+    options = _core.SealOptions(bytes(32), bytes(16), b"k" * 32, b"", level=1, pad=True)
+    assert repr(options) == str(options) == "SealOptions(hidden)"
+
+
 def test_the_core_opens_a_manifest_and_says_that_it_is_one():
     sealed = manifest(b"what was backed up")
     header = _core.parse_header(sealed[: _core.HEADER_LEN], doing="reading")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from strongroom._core.failures import text_of
 from strongroom._native import ffi, lib
 
 
-@dataclass(frozen=True, slots=True)
-class BuildInfo:
+class BuildInfo(NamedTuple):
     """What the core was built from and runs on."""
 
     openssl: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from strongroom._core.constants import HEADER_LEN
 from strongroom._core.failures import check
@@ -12,8 +12,7 @@ from strongroom.errors import DamagedError
 MAGIC_WORD = b"SRM"
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """The public part of a segment's header, checked for form but not for authenticity."""
 
     version: int

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from strongroom._core.constants import TYPE_STREAM
 from strongroom._core.endpoints import Endpoint, overlap, sink_of, source_of
@@ -34,8 +33,7 @@ class Cancel(Protocol):
         """Is the call to stop?"""
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
+class Watch(NamedTuple):
     """What goes on beside a job, ten times a second."""
 
     progress: Progress | None = None
@@ -45,8 +43,7 @@ class Watch:
 UNWATCHED = Watch()
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(NamedTuple):
     """What a job produced or checked."""
 
     root: bytes
@@ -58,13 +55,12 @@ class Result:
     """Bytes of the whole sealed file."""
 
 
-@dataclass(frozen=True, slots=True)
-class SealOptions:
-    """What goes into a header, and how to seal."""
+class SealOptions(NamedTuple):
+    """What goes into a header, and how to seal. Its repr hides the key."""
 
     repo_id: bytes
     session_id: bytes
-    session_key: bytes = field(repr=False)
+    session_key: bytes
     envelopes: bytes
     """The envelope list as stored, without fill."""
     level: int
@@ -73,6 +69,9 @@ class SealOptions:
     """At most this many; 0: as many as there are processors."""
     type: int = TYPE_STREAM
     """Or TYPE_MANIFEST, which is laid out alike."""
+
+    def __repr__(self) -> str:
+        return "SealOptions(hidden)"
 
 
 def _free_job(holder: Any) -> None:

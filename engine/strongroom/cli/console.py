@@ -6,8 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
@@ -26,8 +25,7 @@ def say_error(error: StrongroomError) -> None:
         _err(f"strongroom: hint: {printable(error.hint)}")
 
 
-@dataclass(frozen=True, slots=True)
-class Console:
+class Console(NamedTuple):
     """How much to say, and in which form."""
 
     as_json: bool

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -144,8 +143,8 @@ def with_secret(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if url is None and vault_password_file is not None:
             url = ""
-        vault = replace(vault, url=url, password_file=vault_password_file)
-        return function(secret=replace(secret, vault=vault), **rest)
+        vault = vault._replace(url=url, password_file=vault_password_file)
+        return function(secret=secret._replace(vault=vault), **rest)
 
     return wrapped
 

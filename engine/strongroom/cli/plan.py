@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import click
 
@@ -20,8 +19,7 @@ Rename: TypeAlias = Callable[[str], str]
 """The target's name for a source's."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A regular file, by itself or below a folder that was named."""
 
     source: Path
@@ -33,18 +31,17 @@ class Found:
     """By itself, not by a folder it is in."""
 
 
-@dataclass(slots=True)
 class Findings:
     """Regular files, and an error for all else that was met."""
 
-    files: list[Found] = field(default_factory=list)
-    errors: list[StrongroomError] = field(default_factory=list)
-    passed_over: list[Path] = field(default_factory=list)
-    """Files in folders that are none of our business."""
+    def __init__(self) -> None:
+        self.files: list[Found] = []
+        self.errors: list[StrongroomError] = []
+        self.passed_over: list[Path] = []
+        """Files in folders that are none of our business."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """One file to turn into another."""
 
     source: Path

@@ -7,8 +7,8 @@ import os
 import shlex
 import stat
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -23,8 +23,7 @@ _SECRET_LEN_MAX = 65536
 _ENVIRONMENT = ("STRONGROOM_PASSWORD", "STRONGROOM_PASSWORD_FILE", "STRONGROOM_PASSWORD_COMMAND")
 
 
-@dataclass(frozen=True, slots=True)
-class VaultOptions:
+class VaultOptions(NamedTuple):
     """What the command line said about a vault."""
 
     url: str | None
@@ -42,8 +41,7 @@ class VaultOptions:
         return Password(prompt("Vault password: ", confirm=False, hint=hint))
 
 
-@dataclass(frozen=True, slots=True)
-class SecretOptions:
+class SecretOptions(NamedTuple):
     """What the command line said about the secret."""
 
     key_file: Path | None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import click
 
@@ -36,8 +35,7 @@ DescriptorWork: TypeAlias = Callable[[Source, int, str, Progress], Result]
 """(source, target descriptor, what is being done, progress)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(NamedTuple):
     """A verb, with its settings applied."""
 
     doing: str

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import struct
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,8 +27,7 @@ _PASSWORD_PARAMS = struct.Struct(">IBBH")
 Credential: TypeAlias = RootKey | Password
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(NamedTuple):
     """The ids that an envelope is bound to."""
 
     repo_id: bytes

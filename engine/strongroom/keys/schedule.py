@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
@@ -56,15 +56,14 @@ def check_key(root: RootKey, repo_id: bytes) -> bytes:
     return _root_subkey(root, repo_id, b"check")
 
 
-@dataclass(frozen=True, slots=True)
-class RepositoryKeys:
+class RepositoryKeys(NamedTuple):
     """All that is derived from a root key for one repository, 32 bytes each."""
 
-    wrap: bytes = field(repr=False)
-    chunk: bytes = field(repr=False)
-    log: bytes = field(repr=False)
-    sign: bytes = field(repr=False)
-    check: bytes = field(repr=False)
+    wrap: bytes
+    chunk: bytes
+    log: bytes
+    sign: bytes
+    check: bytes
 
     @classmethod
     def of(cls, root: RootKey, repo_id: bytes) -> RepositoryKeys:
@@ -76,6 +75,9 @@ class RepositoryKeys:
             sign=sign_key(root, repo_id),
             check=check_key(root, repo_id),
         )
+
+    def __repr__(self) -> str:
+        return "RepositoryKeys(hidden)"
 
 
 def _root_subkey(root: RootKey, repo_id: bytes, name: bytes) -> bytes:

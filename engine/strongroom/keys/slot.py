@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from strongroom.errors import DamagedError, UnsupportedError
 from strongroom.keys.envelope import (
@@ -30,8 +29,7 @@ _DIGEST_LEN = 32
 _PASSWORD_BODY_LEN = 120
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """The public part of a slot, checked for form but not for authenticity."""
 
     slot_id: bytes

@@ -6,7 +6,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from strongroom.errors import SourceError, UsageError
@@ -19,14 +18,14 @@ def identity_of(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-@dataclass(frozen=True, slots=True)
 class Source:
     """An open input and what it was when it was opened."""
 
-    fd: int
-    size: int
-    """Bytes from where reading begins; 0 for what is not a regular file."""
-    _before: os.stat_result
+    def __init__(self, fd: int, size: int, before: os.stat_result) -> None:
+        """size: bytes from where reading begins; 0 for what is not a regular file."""
+        self.fd = fd
+        self.size = size
+        self._before = before
 
     @classmethod
     def of_descriptor(cls, fd: int) -> Source:

@@ -8,16 +8,15 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from strongroom.errors import TargetError, TargetExistsError, UsageError
 from strongroom.ops.source import Source
 from strongroom.stores.nameless import NOT_HERE, link, open_nameless, sibling
 
 
-@dataclass(frozen=True, slots=True)
-class _Permissions:
+class _Permissions(NamedTuple):
     """Of an output: those of what it replaces, or the usual ones, not wider than its source's."""
 
     keep: int | None

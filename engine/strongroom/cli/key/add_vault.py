@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -81,7 +81,7 @@ def command(
     if sheet is not None and sheet.exists():
         raise TargetExistsError(f"writing {sheet}: it exists", hint="choose another name")
     doing = f"adding a vault to {store.url}"
-    account = account_of(replace(options["vault"], url=url))
+    account = account_of(options["vault"]._replace(url=url))
     credential = secret.credential(console, confirm=False, piped=False)
     unlocked = unlock(store, credential, doing=doing)
     if not force:

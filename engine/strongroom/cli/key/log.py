@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import click
 
 from strongroom.cli.console import Console, put
@@ -31,7 +29,7 @@ def command(
     strongroom key log -r /mnt/backup --token-file my.token
     """
     doing = f"reading the vault's log of {store.url}"
-    connection = connect(store, replace(options["vault"], url=url), doing=doing)
+    connection = connect(store, options["vault"]._replace(url=url), doing=doing)
     for entry, event in vault().owners_log(connection, doing=doing):
         when = time_words(entry.time * 10**9)
         record = entry.record_id.hex()
