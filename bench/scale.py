@@ -14,7 +14,6 @@ import secrets
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -64,6 +63,7 @@ _SNAPSHOT = Snapshot(
     time=0,
     host="host",
     user="user",
+    tags=(),
     paths=(b"/home",),
     entries=0,
     files=0,
@@ -211,8 +211,7 @@ def _snapshot(opened: OpenRepository, count: int, mtime: int, real: bytes) -> in
                 writer.add(entry, own if is_real else noise.randbytes(len(own)))
         writer.finish()
         manifest = target.finish()
-        snapshot = replace(
-            _SNAPSHOT,
+        snapshot = _SNAPSHOT._replace(
             id=manifest.id,
             root=manifest.root,
             time=time.time_ns(),
@@ -246,7 +245,7 @@ def _end_log(
     """The last checkpoint, and the entries after it."""
     keys, (at, count) = config.keys(root, doing="measuring"), places
     rows = [(secrets.token_bytes(16), secrets.token_bytes(32)) for _ in range(live + SNAPSHOTS)]
-    snapshots = tuple(replace(_SNAPSHOT, id=id_, root=root_) for id_, root_ in rows[:SNAPSHOTS])
+    snapshots = tuple(_SNAPSHOT._replace(id=id_, root=root_) for id_, root_ in rows[:SNAPSHOTS])
     types = [TYPE_MANIFEST] * SNAPSHOTS + [TYPE_DATA] * live
     packed = (
         SEGMENT.pack(*row, SEGMENT_LEN, type_, (1).to_bytes(7, "big"))

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import random
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -74,8 +73,8 @@ def fill(log: Log, count: int) -> None:
 
 
 def partial(draft: Draft) -> Draft:
-    snapshot = replace(draft.private.snapshot, partial=True)
-    return replace(draft, kind=KIND_PARTIAL, private=replace(draft.private, snapshot=snapshot))
+    snapshot = draft.private.snapshot._replace(partial=True)
+    return draft._replace(kind=KIND_PARTIAL, private=draft.private._replace(snapshot=snapshot))
 
 
 def a_removal(log: Log) -> Draft:
@@ -226,7 +225,7 @@ def test_both_hold_entries_to_the_length_of_their_kind(
             SEGMENT.pack(s.id, s.root, s.length, s.type, bytes(6) + b"\1") for s in refs
         )
         summary = Checkpoint((0, bytes(32)), rows, b"")
-        stored = make_checkpoint(summary, replace(private, snapshots=()), KEYS, **where)
+        stored = make_checkpoint(summary, private._replace(snapshots=()), KEYS, **where)
     else:
         stored = make_entry(Draft(0, tuple(refs), private), KEYS, **where)
     for module, at in ((entry_module, "LEN_"), (entry_reader, "LEN_"), (reference, "")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -64,7 +63,7 @@ def test_within_counts_from_the_last_but_one_and_not_from_now() -> None:
 
 
 def test_tags_keep_and_reasons_add_up() -> None:
-    snapshots = [replace(one, tags=("x", "y")[: n % 3]) for n, one in enumerate(daily(3))]
+    snapshots = [one._replace(tags=("x", "y")[: n % 3]) for n, one in enumerate(daily(3))]
     assert kept(snapshots, tags=("y",)) == [2, 5]
     verdicts = judge(snapshots, Policy(last=1, daily=2, tags=("x",)))
     assert verdicts[5].reasons == ["last", "daily", "tag"]
@@ -74,17 +73,17 @@ def test_tags_keep_and_reasons_add_up() -> None:
 def test_every_host_and_set_of_paths_is_judged_by_itself() -> None:
     one, other = daily(1)
     assert kept([one, other], last=1) == [1]
-    assert kept([one, replace(other, host="another")], last=1) == [0, 1]
-    assert kept([one, replace(other, paths=(b"/home",))], last=1) == [0, 1]
-    assert kept([one, replace(other, paths=one.paths[::-1])], last=1) == [1]
+    assert kept([one, other._replace(host="another")], last=1) == [0, 1]
+    assert kept([one, other._replace(paths=(b"/home",))], last=1) == [0, 1]
+    assert kept([one, other._replace(paths=one.paths[::-1])], last=1) == [1]
 
 
 def test_a_policy_that_keeps_nothing_is_refused() -> None:
     one, other = daily(1)
     with pytest.raises(UsageError, match="keeps none of the 1 snapshots of some paths of host"):
-        judge([one, replace(other, host="another", tags=("t",))], Policy(tags=("t",)))
+        judge([one, other._replace(host="another", tags=("t",))], Policy(tags=("t",)))
     with pytest.raises(UsageError, match="keeps none of the 1 snapshots"):
-        judge([one, replace(other, partial=True)], Policy(tags=("x",)))
+        judge([one, other._replace(partial=True)], Policy(tags=("x",)))
     assert not Policy()
     assert Policy(within=timedelta(0))
 
@@ -99,8 +98,8 @@ def test_a_policy_of_less_than_nothing_is_refused() -> None:
 
 def test_the_newest_whole_one_always_stays() -> None:
     one, two, three, four = daily(2)
-    tagged = replace(one, tags=("x",))
-    assert kept([tagged, two, three, replace(four, partial=True)], tags=("x",)) == [0, 2, 3]
+    tagged = one._replace(tags=("x",))
+    assert kept([tagged, two, three, four._replace(partial=True)], tags=("x",)) == [0, 2, 3]
     assert judge([tagged, two], Policy(tags=("x",)))[1].reasons == ["newest"]
 
 
@@ -153,11 +152,11 @@ def test_nights_of_a_wrong_clock_age_when_the_next_good_one_does() -> None:
 
 def test_unfinished_ones_stay_until_a_finished_one_follows() -> None:
     one, two, three, four = daily(2)
-    unfinished = replace(three, partial=True)
+    unfinished = three._replace(partial=True)
     assert kept([one, two, unfinished], last=1) == [1, 2]
     assert kept([one, two, unfinished, four], last=1) == [3]
-    assert kept([replace(one, partial=True), replace(two, partial=True)], last=1) == [0, 1]
-    assert kept([one, replace(two, partial=True), unfinished], last=9) == [0, 1, 2]
+    assert kept([one._replace(partial=True), two._replace(partial=True)], last=1) == [0, 1]
+    assert kept([one, two._replace(partial=True), unfinished], last=9) == [0, 1, 2]
 
 
 def test_durations_are_read() -> None:

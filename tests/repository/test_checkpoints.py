@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from repository.support import CONFIG, KEYS, MemoryStore, a_draft
@@ -184,7 +182,7 @@ def test_what_others_removed_is_not_added(store: CountingStore) -> None:
     sleeper = opened(store)
     draft = a_draft(4000, base=600)
     removal = forget_oldest(sleeper)
-    opened(store).append(replace(removal, tombstones=(draft.segments[0].id,)))
+    opened(store).append(removal._replace(tombstones=(draft.segments[0].id,)))
     with pytest.raises(OvertakenError) as caught:
         sleeper.append(draft)
     assert caught.value.exit_code == 11
@@ -200,7 +198,7 @@ def test_a_writer_hears_of_every_entry_since_its_base_once(store: CountingStore)
         told.extend(entry.seq for entry in others)
         if len(told) < 8:  # and others come while it thinks
             other.append(a_draft(5000 + len(told), base=600))
-        return replace(draft, private=replace(draft.private, writer=str(told[-1])))
+        return draft._replace(private=draft.private._replace(writer=str(told[-1])))
 
     other.append(a_draft(4999, base=600))
     entry = sleeper.append(a_draft(4000, base=595), revise)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import replace
 
 import cbor2
 import pytest
@@ -18,7 +17,14 @@ from repository.test_snapshots import SNAPSHOTS
 from strongroom import DamagedError, LimitError, RootKey, StrongroomError, UnsupportedError
 from strongroom.keys.schedule import RepositoryKeys
 from strongroom.repository import entry as entries
-from strongroom.repository.entry import Draft, LogEntry, SegmentRef, make_entry
+from strongroom.repository.entry import (
+    KIND_ADD,
+    KIND_PARTIAL,
+    Draft,
+    LogEntry,
+    SegmentRef,
+    make_entry,
+)
 from strongroom.repository.entry_reader import EntryReader
 from strongroom.repository.private import Private
 
@@ -76,7 +82,7 @@ def test_what_was_committed_is_read() -> None:
 def test_without_a_key_the_public_part_is_read() -> None:
     entry = EntryReader(CONFIG.public_key, REPO_ID, None).read(STORED, seq=7, prev=PREV)
     assert entry.private is None
-    assert replace(read(STORED), private=None) == entry
+    assert read(STORED)._replace(private=None) == entry
 
 
 SEGMENTS = st.builds(
@@ -102,7 +108,8 @@ def test_any_entry_survives_being_stored(
         segments.append(SegmentRef(snapshot.id, snapshot.root, 12416, 3))
     base = data.draw(st.integers(0, seq - 1))
     private = Private(data.draw(st.integers(-(2**62), 2**62)), "wörk", bytes(16), snapshot)
-    draft = Draft(base, tuple(segments), private)
+    kind = KIND_PARTIAL if snapshot is not None and snapshot.partial else KIND_ADD
+    draft = Draft(base, tuple(segments), private, kind)
     stored = make_entry(draft, KEYS, seq=seq, prev=PREV, repo_id=REPO_ID)
     entry = read(stored, seq=seq)
     assert (entry.seq, entry.base, tuple(entry.segments), entry.private) == (
@@ -123,7 +130,7 @@ def test_two_attempts_never_share_a_key() -> None:
 
 def test_random_numbers_that_repeat_make_no_key_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries.secrets, "token_bytes", bytes)
-    later = replace(DRAFT, private=replace(DRAFT.private, time=DRAFT.private.time + 1))
+    later = DRAFT._replace(private=DRAFT.private._replace(time=DRAFT.private.time + 1))
     one, other = (
         make_entry(draft, KEYS, seq=7, prev=PREV, repo_id=REPO_ID) for draft in (DRAFT, later)
     )
@@ -219,7 +226,7 @@ def test_fields_that_contradict_are_damage(place: int, value: bytes) -> None:
 
 
 def test_a_segment_added_twice_is_damage() -> None:
-    twice = replace(DRAFT, segments=(*DRAFT.segments, DRAFT.segments[0]))
+    twice = DRAFT._replace(segments=(*DRAFT.segments, DRAFT.segments[0]))
     stored = make_entry(twice, KEYS, seq=7, prev=PREV, repo_id=REPO_ID)
     with pytest.raises(DamagedError):
         read(stored)
@@ -230,10 +237,10 @@ def test_a_snapshot_without_its_manifest_is_damage(change: str) -> None:
     data, manifest = DRAFT.segments
     segments = {
         "absent": (data,),
-        "type": (data, replace(manifest, type=2)),
-        "root": (data, replace(manifest, root=bytes(32))),
+        "type": (data, manifest._replace(type=2)),
+        "root": (data, manifest._replace(root=bytes(32))),
     }[change]
-    stored = make_entry(replace(DRAFT, segments=segments), KEYS, seq=7, prev=PREV, repo_id=REPO_ID)
+    stored = make_entry(DRAFT._replace(segments=segments), KEYS, seq=7, prev=PREV, repo_id=REPO_ID)
     with pytest.raises(DamagedError, match="no manifest"):
         read(stored)
 
@@ -296,9 +303,9 @@ def test_no_sealed_bytes_do_anything_but_fail(plain: bytes) -> None:
 
 def test_an_entry_that_would_be_too_long_is_refused() -> None:
     snapshot = a_snapshot(1, paths=(bytes(2**26),))
-    private = replace(DRAFT.private, snapshot=snapshot)
+    private = DRAFT.private._replace(snapshot=snapshot)
     with pytest.raises(LimitError, match="too long"):
-        make_entry(replace(DRAFT, private=private), KEYS, seq=7, prev=PREV, repo_id=REPO_ID)
+        make_entry(DRAFT._replace(private=private), KEYS, seq=7, prev=PREV, repo_id=REPO_ID)
 
 
 def test_secrets_are_not_shown() -> None:

@@ -75,6 +75,8 @@ def take_in(
         time=1,
         host="host",
         user="user",
+        tags=(),
+        paths=(),
         entries=1,
         files=1,
         bytes=len(data),

@@ -26,6 +26,7 @@ SNAPSHOTS = st.builds(
     bytes=COUNTS,
     new_bytes=COUNTS,
     errors=COUNTS,
+    partial=st.booleans(),
 )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from repository.support import CONFIG, KEYS, MemoryStore, a_draft
@@ -83,7 +81,7 @@ def test_no_name_comes_twice(log: Log, removed: bool) -> None:
     taken = log.snapshots[0].id
     if removed:
         log.append(a_change(log, tombstones=(taken,)))
-    segments = (replace(a_draft(9).segments[0], id=taken),)
+    segments = (a_draft(9).segments[0]._replace(id=taken),)
     draft = Draft(log.head[0], segments, Private(1, "", bytes(16)))
     with pytest.raises(DamagedError, match="there before"):
         log.append(draft)
@@ -95,14 +93,14 @@ def test_tags_change_for_snapshots_that_are_there(log: Log) -> None:
     first, second, third = log.snapshots
     changes = (Retagged(second.id, ("new",)), Retagged(third.id, ()), Retagged(bytes(16), ("x",)))
     log.append(a_change(log, retagged=changes))
-    expected = [first, replace(second, tags=("new",)), replace(third, tags=())]
+    expected = [first, second._replace(tags=("new",)), third._replace(tags=())]
     assert log.snapshots == read_again(log).snapshots == expected
 
 
 def partial_draft(n: int, kind: int, *, is_partial: bool) -> Draft:
     draft = a_draft(n)
-    snapshot = replace(draft.private.snapshot, partial=is_partial)
-    return replace(draft, kind=kind, private=replace(draft.private, snapshot=snapshot))
+    snapshot = draft.private.snapshot._replace(partial=is_partial)
+    return draft._replace(kind=kind, private=draft.private._replace(snapshot=snapshot))
 
 
 def test_a_partial_snapshot_is_one_until_it_is_forgotten(log: Log) -> None:
@@ -126,11 +124,11 @@ def test_a_snapshot_of_another_kind_is_damage(log: Log, kind: int, is_partial: b
 def test_tags_and_snapshots_belong_to_their_kinds(log: Log) -> None:
     change = a_change(log, retagged=(Retagged(bytes(16), ()),))
     with pytest.raises(DamagedError, match="contradict"):
-        log.append(replace(change, kind=KIND_ADD))
+        log.append(change._replace(kind=KIND_ADD))
     other = read_again_at(log, 3)
     private = Private(1, "", bytes(16), snapshots=())
     with pytest.raises(DamagedError, match="contradict"):
-        other.append(replace(change, private=private))
+        other.append(change._replace(private=private))
 
 
 def read_again_at(log: Log, newest: int) -> Log:
@@ -146,7 +144,7 @@ def test_an_id_in_two_lists_is_damage(log: Log) -> None:
         log.append(a_change(log, tombstones=(bytes(16),), gone=(bytes(16),)))
     own = a_draft(9)
     with pytest.raises(DamagedError, match="contradict"):
-        read_again_at(log, 3).append(replace(own, tombstones=(own.segments[0].id,)))
+        read_again_at(log, 3).append(own._replace(tombstones=(own.segments[0].id,)))
 
 
 def wrong_checkpoints(log: Log) -> dict[str, tuple[object, tuple[Snapshot, ...]]]:
@@ -154,15 +152,15 @@ def wrong_checkpoints(log: Log) -> dict[str, tuple[object, tuple[Snapshot, ...]]
     row, rest = right.segments[:64], right.segments[64:]
     more = bytes(56) + b"\2" + bytes(6) + b"\1"
     return {
-        "a segment is missing": (replace(right, segments=rest), snapshots[1:]),
-        "another order": (replace(right, segments=rest + row), snapshots),
-        "another origin": (replace(right, segments=row[:63] + b"\2" + rest), snapshots),
-        "one more": (replace(right, segments=more + row + rest), snapshots),
-        "a tombstone": (replace(right, tombstones=bytes(23) + b"\1"), snapshots),
-        "another before": (replace(right, previous=(2, b"x" * 32)), snapshots),
+        "a segment is missing": (right._replace(segments=rest), snapshots[1:]),
+        "another order": (right._replace(segments=rest + row), snapshots),
+        "another origin": (right._replace(segments=row[:63] + b"\2" + rest), snapshots),
+        "one more": (right._replace(segments=more + row + rest), snapshots),
+        "a tombstone": (right._replace(tombstones=bytes(23) + b"\1"), snapshots),
+        "another before": (right._replace(previous=(2, b"x" * 32)), snapshots),
         "a snapshot is missing": (right, snapshots[1:]),
         "snapshots in another order": (right, snapshots[::-1]),
-        "other tags": (right, (*snapshots[:2], replace(snapshots[2], tags=()))),
+        "other tags": (right, (*snapshots[:2], snapshots[2]._replace(tags=()))),
     }
 
 

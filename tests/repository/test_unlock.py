@@ -161,13 +161,13 @@ def test_a_slot_with_another_key_is_damage() -> None:
 def test_what_is_no_slot_is_ignored(store: MemoryStore) -> None:
     for name in ("keys/readme", "keys/" + "AB" * 16, "keys/" + "ab" * 15, "keys/a/b"):
         store.objects[name] = b"x"
-    assert read_slots(store, CONFIG, doing=DOING).count == 1
+    assert read_slots(store, CONFIG, doing=DOING).total == 1
 
 
 def test_a_store_cannot_make_us_try_slots_without_end(store: MemoryStore, slot: bytes) -> None:
     for n in range(SLOTS_MAX):
         put(store, fake_slot(slot, n))
-    assert read_slots(store, CONFIG, doing=DOING).count == SLOTS_MAX + 1
+    assert read_slots(store, CONFIG, doing=DOING).total == SLOTS_MAX + 1
     put(store, fake_slot(slot, 99))
     with pytest.raises(LimitError, match="10 key slots, where 8 can be"):
         unlock(store, cheap(PASSWORD), doing=DOING)
@@ -180,7 +180,7 @@ def test_eight_slots_are_all_there_can_be(store: MemoryStore, slot: bytes) -> No
     with pytest.raises(LimitError, match="8 key slots already"):
         add_slot(store, CONFIG, ROOT, cheap("x"), created=0, doing=DOING)
     replace_slot(store, CONFIG, ROOT, cheap("x"), old=bytes(16), created=0, doing=DOING)
-    assert read_slots(store, CONFIG, doing=DOING).count == SLOTS_MAX
+    assert read_slots(store, CONFIG, doing=DOING).total == SLOTS_MAX
 
 
 class FailingStore(MemoryStore):

@@ -82,7 +82,7 @@ def test_changes_that_stop_beside_seven_passwords_leave_a_repository_that_opens(
         with contextlib.suppress(StrongroomError):
             owner.register(NEW, Stopping(owner.store, between))
         between.steps_left = 10**9
-        assert read_slots(owner.store, ops_config(owner), doing="testing").count <= 9
+        assert read_slots(owner.store, ops_config(owner), doing="testing").total <= 9
     owner.register(NEW)
     assert owner.recover(NEW) == ROOT
     assert len(list(owner.store.list("keys/"))) == 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 from collections.abc import Callable
@@ -213,7 +212,7 @@ def _report(result: BackupResult, console: Console) -> None:
     kind = "snapshot" if result.complete else "partial snapshot"
     if snapshot is None:
         console.say(f"would store {words}, and read {new}")
-        console.emit(summary=True, snapshot=None, **dataclasses.asdict(counts))
+        console.emit(summary=True, snapshot=None, **counts._asdict())
         return
     console.say(f"{kind} {snapshot.id.hex()[:8]}: {words}; {new} added to the repository")
     console.emit(summary=True, **snapshot_fields(snapshot))

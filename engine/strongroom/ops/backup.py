@@ -8,9 +8,9 @@ import pwd
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from strongroom._core import UNWATCHED, Cancel, Watch
 from strongroom.errors import (
@@ -45,8 +45,7 @@ class Labels:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BackupReports:
+class BackupReports(NamedTuple):
     """Where a backup says what it met."""
 
     error: Callable[[SourceError], None]
@@ -55,8 +54,7 @@ class BackupReports:
     """Something that costs time, but no data."""
 
 
-@dataclass(frozen=True, slots=True)
-class BackupResult:
+class BackupResult(NamedTuple):
     """What a backup made."""
 
     snapshot: Snapshot | None
@@ -189,7 +187,7 @@ class _Attempt:
             id=manifest.id,
             root=manifest.root,
             **self._seen,
-            **asdict(counts),
+            **counts._asdict(),
             partial=not complete,
         )
 

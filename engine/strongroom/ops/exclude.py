@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from strongroom.errors import SourceError, UsageError
 
@@ -15,8 +14,7 @@ File: TypeAlias = "str | os.PathLike[str] | int"
 _CLASS: Final = re.compile(rb"\[(!|\^)?(\]?[^\]/]*)\]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(NamedTuple):
     """One pattern."""
 
     regex: re.Pattern[bytes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from strongroom.errors import StrongroomError
 from strongroom.ops.overwrite import Overwrite
@@ -38,8 +39,7 @@ class RestoreCounts:
     errors: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reports:
+class Reports(NamedTuple):
     """Where a restore says what it met."""
 
     error: Callable[[StrongroomError], None]

@@ -6,8 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from strongroom._core import Watch
 from strongroom.errors import StrongroomError, TargetError, TargetExistsError
@@ -27,8 +26,7 @@ _LINK_CHUNKS_MAX: Final = 1 << 20
 _SIZE_MAX: Final = 2**63 - 1  # what the system can be asked for; refused, it is an OSError
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
+class _Level(NamedTuple):
     """A folder whose entries come."""
 
     entry: Entry
@@ -36,8 +34,7 @@ class _Level:
     """It was made just now: nothing is in it yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
+class _Name(NamedTuple):
     """A further name of a file."""
 
     entry: Entry

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from strongroom.errors import UsageError
 from strongroom.manifest.order import sort_key
@@ -19,8 +19,7 @@ class Take(Enum):
     NOTHING = "it was given, but lies in another one that was"
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """A path that was given, or a folder on the way to one."""
 
     path: bytes

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from strongroom._core import UNWATCHED, Cancel, Endpoint, Watch
 from strongroom.errors import CancelledError, SourceError, UsageError
@@ -74,8 +74,7 @@ class Selection:
                 raise UsageError(f"{os.fsdecode(name)!r} is not a file name")
 
 
-@dataclass(frozen=True, slots=True)
-class Previous:
+class Previous(NamedTuple):
     """The snapshot that tells what is unchanged."""
 
     manifest: Readable

@@ -277,14 +277,14 @@ def _with_room(store: Store, config: Config, endpoint: Endpoint, *, doing: str) 
             f"{doing}: it has a vault already, {stored.place.url}",
             hint='"strongroom key remove" of that slot makes room for another',
         )
-    if stored is not None and slots.count > SLOTS_MAX:
+    if stored is not None and slots.total > SLOTS_MAX:
         _delete(store, stored.surplus(active_record(endpoint)))
         slots = read_slots(store, config, doing=doing)
         stored = stored_vault(slots, doing=doing)
     # A change needs room for one more, and only while it lasts.
-    if slots.count >= SLOTS_MAX + (stored is not None):
+    if slots.total >= SLOTS_MAX + (stored is not None):
         raise LimitError(
-            f"{doing}: there are {slots.count} key slots already",
+            f"{doing}: there are {slots.total} key slots already",
             hint='"strongroom key remove" makes room',
         )
     return stored

@@ -6,9 +6,8 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from strongroom.errors import SourceError
 from strongroom.ops.exclude import Excludes
@@ -24,11 +23,10 @@ Report: TypeAlias = Callable[[SourceError], None]
 _LONG: Final = 2048
 
 
-@dataclass(frozen=True, slots=True)
-class WalkOptions:
+class WalkOptions(NamedTuple):
     """What to leave out."""
 
-    excludes: Excludes = field(default_factory=Excludes)
+    excludes: Excludes = Excludes()
     marker_names: tuple[bytes, ...] = ()
     """A folder that holds one of these is taken without its contents."""
     one_file_system: bool = False

@@ -11,9 +11,8 @@ import secrets
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import platformdirs
 
@@ -28,16 +27,14 @@ _NOTE_LEN = 64
 _FILL = b"\0" * _NOTE_LEN
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place in the log: the entry of that hash, or 0 and the hash of the config."""
 
     seq: int
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table file, and which part of the log it covers: after `start`, up to `end`."""
 
     path: Path

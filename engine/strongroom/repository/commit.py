@@ -6,7 +6,6 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 
 from strongroom._core import TYPE_DATA
@@ -24,14 +23,20 @@ from strongroom.stores import UnsyncedError
 from strongroom.stores.local import LocalStore
 
 
-@dataclass(frozen=True, slots=True)
 class Commits:
     """Commits to one repository. One thread at a time."""
 
-    store: LocalStore
-    log: Log
-    tables: Callable[[], ChunkTables]
-    open_manifest: Callable[[Snapshot], ManifestSource]
+    def __init__(
+        self,
+        store: LocalStore,
+        log: Log,
+        tables: Callable[[], ChunkTables],
+        open_manifest: Callable[[Snapshot], ManifestSource],
+    ) -> None:
+        self._store = store
+        self._log = log
+        self._tables = tables
+        self._open_manifest = open_manifest
 
     def publish(
         self, session: BackupSession, snapshot: Snapshot | None, manifest: SegmentRef | None
@@ -46,8 +51,8 @@ class Commits:
         draft = _draft(session, snapshot, manifest)
         folder = session.spool.folder
         try:
-            self.store.adopt([(folder / s.id.hex(), segment_name(s.id)) for s in draft.segments])
-            entry = self.log.append(draft, partial(self._revise, session=session))
+            self._store.adopt([(folder / s.id.hex(), segment_name(s.id)) for s in draft.segments])
+            entry = self._log.append(draft, partial(self._revise, session=session))
         except UnsyncedError:
             raise
         except OvertakenError:
@@ -57,7 +62,7 @@ class Commits:
             self._withdraw(draft.segments)
             raise
         session.published(None if manifest is None else manifest.id)
-        foreign = [e for e in self.log.since(session.base) if not _is_of(e, session)]
+        foreign = [e for e in self._log.since(session.base) if not _is_of(e, session)]
         if not removed_in(foreign):
             session.base = entry.seq
         return entry
@@ -70,28 +75,28 @@ class Commits:
                 self._check_chunks(snapshot, session)
             except DamagedError:
                 # Whoever slept for long may have lost its manifest to an entry further on.
-                self.log.load()
+                self._log.load()
                 names = {segment.id for segment in draft.segments}
-                if removed_in(list(self.log.since(draft.base))).isdisjoint(names):
+                if removed_in(list(self._log.since(draft.base))).isdisjoint(names):
                     raise
                 raise OvertakenError("committing: somebody removed what it had stored") from None
         return draft
 
     def _check_chunks(self, snapshot: Snapshot, session: BackupSession) -> None:
-        tables = self.tables()
+        tables = self._tables()
         tables.follow(own=session.id)
         doing = f"committing snapshot {snapshot.id.hex()}"
-        with self.open_manifest(snapshot) as manifest:
+        with self._open_manifest(snapshot) as manifest:
             check_chunks(manifest, tables.index.find, doing=doing)
 
     def _keep_data(self, draft: Draft) -> None:
         """Commit what a session stored, without its snapshot."""
         data = tuple(s for s in draft.segments if s.type == TYPE_DATA)
-        private = replace(draft.private, snapshot=None)
-        part = replace(draft, segments=data, private=private, kind=KIND_PARTIAL, tombstones=())
+        private = draft.private._replace(snapshot=None)
+        part = draft._replace(segments=data, private=private, kind=KIND_PARTIAL, tombstones=())
         self._withdraw(s for s in draft.segments if s.type != TYPE_DATA)
         try:
-            self.log.append(part)
+            self._log.append(part)
         except OvertakenError:
             self._withdraw(data)
 
@@ -99,7 +104,7 @@ class Commits:
         """Give back the room of segments that no log entry names."""
         for segment in added:
             with suppress(StrongroomError):
-                self.store.delete(segment_name(segment.id))
+                self._store.delete(segment_name(segment.id))
 
 
 def _is_of(entry: LogEntry, session: BackupSession) -> bool:

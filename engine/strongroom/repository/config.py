@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -31,8 +30,7 @@ _DIGESTED = _CHECKED + 32
 _LEN = _DIGESTED + 32
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(NamedTuple):
     """A repository's config, checked for form. Its public key is a hint until a key was
     checked."""
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import secrets
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -46,8 +45,7 @@ _Place: TypeAlias = "tuple[int, int, bytes, bytes]"
 _Counts: TypeAlias = "tuple[int, int, int, int, int, int]"
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentRef:
+class SegmentRef(NamedTuple):
     """A segment as the log names it."""
 
     id: bytes
@@ -60,20 +58,21 @@ class SegmentRef:
     """TYPE_DATA or TYPE_MANIFEST."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """All that a log amounts to up to an entry, as stored."""
 
     previous: tuple[int, bytes]
     """Seq and hash of the checkpoint before; 0 and zeros where this is the first."""
-    segments: bytes = field(repr=False)
+    segments: bytes
     """Those that are live, 64 bytes each, in the order they came; see segment_row."""
-    tombstones: bytes = field(repr=False)
+    tombstones: bytes
     """24 bytes each: a name, and the seq of the entry that removed it."""
 
+    def __repr__(self) -> str:
+        return f"Checkpoint(after entry {self.previous[0]})"
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+
+class LogEntry(NamedTuple):
     """One entry. Its signature was checked; `private` is None where there was no key."""
 
     seq: int
@@ -84,11 +83,11 @@ class LogEntry:
     """The hash of the entry before, or of the config."""
     hash: bytes
     """SHA-256 of the whole object."""
-    segments_stored: bytes = field(repr=False, default=b"")
+    segments_stored: bytes = b""
     """64 bytes a segment, as stored: objects only when asked for."""
-    tombstones: tuple[bytes, ...] = field(repr=False, default=())
+    tombstones: tuple[bytes, ...] = ()
     """Names that it removed, for good."""
-    gone: tuple[bytes, ...] = field(repr=False, default=())
+    gone: tuple[bytes, ...] = ()
     """Names removed before, which the store has no more."""
     checkpoint: Checkpoint | None = None
     private: Private | None = None
@@ -97,6 +96,9 @@ class LogEntry:
     def segments(self) -> list[SegmentRef]:
         """What it added."""
         return list(segments_of(self.segments_stored))
+
+    def __repr__(self) -> str:
+        return f"LogEntry({self.seq}, kind {self.kind}, hash {self.hash.hex()})"
 
 
 def len_max_at(seq: int) -> int:
@@ -129,8 +131,7 @@ def tombstones_of(stored: bytes) -> Iterator[tuple[bytes, int]]:
     return TOMBSTONE.iter_unpack(stored)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An entry to be, without its place in the chain."""
 
     base: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -85,7 +84,7 @@ class EntryReader:
             return entry
         private = self._open(stored, sealed_at, entry.seq, doing=doing)
         _check_private(private, entry, doing=doing)
-        return replace(entry, private=private)
+        return entry._replace(private=private)
 
     def _check_signature(self, stored: bytes, *, doing: str) -> None:
         if not HEAD.size + SEALED_MIN + END_LEN <= len(stored) <= CHECKPOINT_LEN_MAX:
@@ -128,13 +127,13 @@ class EntryReader:
         if is_checkpoint:
             checkpoint = Checkpoint((before, digest), rows, names)
             _check_checkpoint(checkpoint, seq, doing=doing)
-            return replace(entry, checkpoint=checkpoint), sealed_at
+            return entry._replace(checkpoint=checkpoint), sealed_at
         _check_segments(rows, doing=doing)
         removed, lost = _ids(names), _ids(names_gone)
         listed = [*removed, *lost, *(row[0] for row in SEGMENT.iter_unpack(rows))]
         if len(set(listed)) != len(listed):
             raise _contradiction(doing)
-        entry = replace(entry, segments_stored=rows, tombstones=removed, gone=lost)
+        entry = entry._replace(segments_stored=rows, tombstones=removed, gone=lost)
         return entry, sealed_at
 
     def _open(self, stored: bytes, sealed_at: int, seq: int, *, doing: str) -> Private:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from strongroom.errors import DamagedError, RolledBackError, StrongroomError
 from strongroom.repository.config import Config
@@ -24,8 +23,7 @@ ACCEPTED: Final = "accepted"
 _SEEN_NS: Final = 3600 * 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class Freshness:
+class Freshness(NamedTuple):
     """What can be said of how new a log is."""
 
     state: str
@@ -115,17 +113,17 @@ class HeadKeeper:
         now = time.time_ns()
         if before is None or before.public_key != self._config.public_key:
             config = self._config
-            return Pin(config.repo_id, config.public_key, proven, head, self._url, now)
-        pin = replace(before, proven=before.proven or proven)
+            return Pin(config.repo_id, config.public_key, proven, head, self._url, now, {})
+        pin = before._replace(proven=before.proven or proven)
         apart = {url: kept for url, kept in pin.apart.items() if url != self._url}
         if log.holds(pin.newest.seq, pin.newest.hash):
-            return replace(pin, newest=head, url=self._url, seen=now, apart=apart)
+            return pin._replace(newest=head, url=self._url, seen=now, apart=apart)
         mine = pin.expected_at(self._url)
         if self.freshness.state != ACCEPTED and not log.holds(mine.seq, mine.hash):
             return None
         if pin.url == self._url:  # nowhere else is there anything newer
-            return replace(pin, newest=head, seen=now, apart=apart)
-        return replace(pin, apart={**apart, self._url: head})
+            return pin._replace(newest=head, seen=now, apart=apart)
+        return pin._replace(apart={**apart, self._url: head})
 
     def _keep(self, pin: Pin | None, before: Pin | None) -> None:
         if pin is None:
@@ -133,7 +131,7 @@ class HeadKeeper:
         if (
             before is None
             or pin.seen - before.seen > _SEEN_NS
-            or pin != replace(before, seen=pin.seen)
+            or pin != before._replace(seen=pin.seen)
         ):
             self._pins.keep(pin)
         if self._place() != pin.repo_id:
@@ -187,7 +185,7 @@ def remember_new(url: str, config: Config, *, state: Path | None = None) -> list
     pins = PinFolder(state_folder() if state is None else state)
     head = Head(0, config.digest)
     try:
-        pins.keep(Pin(config.repo_id, config.public_key, True, head, url, time.time_ns()))
+        pins.keep(Pin(config.repo_id, config.public_key, True, head, url, time.time_ns(), {}))
         pins.keep_place(url, config.repo_id)
     except StrongroomError as error:
         return [str(error)]

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from strongroom.errors import DamagedError
 from strongroom.repository.notes import read_note, write_note
@@ -19,8 +18,7 @@ from strongroom.repository.notes import read_note, write_note
 APART_MAX: Final = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The newest entry of a log, or 0 and the hash of the config."""
 
     seq: int
@@ -31,8 +29,7 @@ class Head:
         return f"entry {self.seq}, hash {self.hash.hex()}"
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """What is known of a repository."""
 
     repo_id: bytes
@@ -44,7 +41,7 @@ class Pin:
     """Where that was seen last."""
     seen: int
     """And when: nanoseconds since 1970."""
-    apart: Mapping[str, Head] = field(default_factory=dict)
+    apart: Mapping[str, Head]
     """Heads of copies at other places whose owner knows that they are older."""
 
     def expected_at(self, url: str) -> Head:

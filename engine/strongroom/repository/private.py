@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import cbor2
 
@@ -14,16 +13,14 @@ NO_SESSION = bytes(16)
 """In place of a session's id, where an entry adds no segments."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retagged:
+class Retagged(NamedTuple):
     """The tags that a snapshot has from now on."""
 
     id: bytes
     tags: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Private:
+class Private(NamedTuple):
     """What only those with the key read of an entry."""
 
     time: int

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 from strongroom import _core
 from strongroom._core import HEADER_LEN, TYPE_DATA, TYPE_MANIFEST
@@ -127,6 +127,8 @@ class SalvagedLog(Log):
             time=time_ns,
             host="",
             user="",
+            tags=(),
+            paths=(),
             entries=0,
             files=0,
             bytes=0,
@@ -139,11 +141,10 @@ class SalvagedLog(Log):
             reader = ManifestReader(source, doing=f"reading snapshot {segment.hex()}")
             for _ in reader:
                 pass
-        return replace(bare, entries=reader.entries, files=reader.files, bytes=reader.bytes)
+        return bare._replace(entries=reader.entries, files=reader.files, bytes=reader.bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class SalvagedConfig:
+class SalvagedConfig(NamedTuple):
     """A config, and why it is not the stored one."""
 
     config: Config

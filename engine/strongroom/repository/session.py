@@ -5,8 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from strongroom._core import TYPE_MANIFEST, UNWATCHED, SealOptions, Watch
 from strongroom._core.index import ChunkIndex
@@ -21,17 +20,18 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-@dataclass(frozen=True, slots=True)
-class SessionKeys:
-    """What a session's segments are sealed with."""
+class SessionKeys(NamedTuple):
+    """What a session's segments are sealed with. Never shown."""
 
     root: RootKey
     repo_id: bytes
     chunk: bytes
 
+    def __repr__(self) -> str:
+        return "SessionKeys(hidden)"
 
-@dataclass(frozen=True, slots=True)
-class Effort:
+
+class Effort(NamedTuple):
     """How hard to work."""
 
     level: int = 3

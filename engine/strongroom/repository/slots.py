@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from strongroom.errors import (
     DamagedError,
@@ -29,8 +28,7 @@ PREFIX_MIN: Final = 4
 _NAME = re.compile(r"keys/([0-9a-f]{32})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class SlotList:
+class SlotList(NamedTuple):
     """What lies under keys/."""
 
     good: tuple[Slot, ...]
@@ -39,7 +37,7 @@ class SlotList:
     """(id, why) of what could not be read."""
 
     @property
-    def count(self) -> int:
+    def total(self) -> int:
         """Of all of them."""
         return len(self.good) + len(self.bad)
 
@@ -74,7 +72,7 @@ def add_slot(
     store: Store, config: Config, root: RootKey, password: Password, *, created: int, doing: str
 ) -> Slot:
     """Store a new password slot. Raises LimitError when there are eight."""
-    if read_slots(store, config, doing=doing).count >= SLOTS_MAX:
+    if read_slots(store, config, doing=doing).total >= SLOTS_MAX:
         raise LimitError(
             f"{doing}: there are {SLOTS_MAX} key slots already",
             hint='"strongroom key remove" makes room',
@@ -103,7 +101,7 @@ def replace_slot(
     doing: str,
 ) -> Slot:
     """Store a new password slot, then delete the one of id old. A crash between leaves both."""
-    if read_slots(store, config, doing=doing).count > SLOTS_MAX:
+    if read_slots(store, config, doing=doing).total > SLOTS_MAX:
         raise LimitError(
             f"{doing}: there are more than {SLOTS_MAX} key slots already",
             hint='"strongroom key remove" makes room',

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from strongroom.errors import DamagedError, SourceError, UnsupportedError, UsageError
 
@@ -16,8 +15,7 @@ _LIST = '"strongroom snapshots" lists them'
 _U64 = 2**64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One backup. Counts are of what it holds, but for new_bytes."""
 
     id: bytes
@@ -28,8 +26,8 @@ class Snapshot:
     """When the backup began: nanoseconds since 1970."""
     host: str
     user: str
-    tags: tuple[str, ...] = ()
-    paths: tuple[bytes, ...] = ()
+    tags: tuple[str, ...]
+    paths: tuple[bytes, ...]
     """As given to the backup."""
     entries: int
     files: int
@@ -43,7 +41,7 @@ class Snapshot:
 
     def to_map(self) -> dict[str, Any]:
         """As it is sealed in the log."""
-        found: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = self._asdict()
         if not self.partial:
             del found["partial"]
         return found | {"tags": list(self.tags), "paths": list(self.paths)}
@@ -53,7 +51,7 @@ class Snapshot:
         """From what was sealed in the log. Raises DamagedError, UnsupportedError."""
         if not isinstance(found, dict):
             raise DamagedError(f"{doing}: snapshot: it is no map")
-        names = {field.name for field in fields(cls)}
+        names = set(cls._fields)
         if found.keys() - names:
             raise UnsupportedError(f"{doing}: snapshot: it has fields this version does not know")
         if names - found.keys() - {"partial"}:

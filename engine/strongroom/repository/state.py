@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from strongroom.errors import DamagedError
 from strongroom.repository.entry import (
@@ -95,7 +94,7 @@ class RepositoryState:
         for change in entry.private.retagged:
             found = self._snapshots.get(change.id)
             if found is not None:
-                self._snapshots[change.id] = replace(found, tags=change.tags)
+                self._snapshots[change.id] = found._replace(tags=change.tags)
 
     def to_checkpoint(self) -> Checkpoint:
         """All of it, but for the snapshots."""

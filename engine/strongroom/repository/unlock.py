@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from strongroom.errors import DamagedError, StrongroomError, WrongKeyError
 from strongroom.keys.envelope import Credential
@@ -15,8 +15,7 @@ from strongroom.repository.slots import SlotList, read_slots
 from strongroom.stores import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Unlocked:
+class Unlocked(NamedTuple):
     """A repository's keys, and how they were had."""
 
     config: Config

@@ -71,13 +71,13 @@ def _which(slots: SlotList, unlocked: Unlocked, slot: str | None, *, doing: str)
         return unlocked.slot_id
     if slot is not None:
         return find_slot(slots, slot, doing=doing)
-    if slots.count == 0:
+    if slots.total == 0:
         raise UsageError(
             f"{doing}: there is none to change", hint='"strongroom key add-password" adds one'
         )
-    if slots.count > 1 or not slots.good:
+    if slots.total > 1 or not slots.good:
         raise UsageError(
-            f"{doing}: which of {slots.count}? Name it with --slot, or give its password",
+            f"{doing}: which of {slots.total}? Name it with --slot, or give its password",
             hint='"strongroom key list" shows them',
         )
     return slots.good[0].slot_id

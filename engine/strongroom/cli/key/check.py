@@ -41,7 +41,7 @@ def command(*, store: LocalStore, secret: SecretOptions, console: Console) -> No
         console.fail(error, slot=slot_id)
     if slots.bad:
         raise DamagedError(
-            f"{doing}: the key is right, but {len(slots.bad)} of {slots.count} key slots are not",
+            f"{doing}: the key is right, but {len(slots.bad)} of {slots.total} key slots are not",
             hint='"strongroom key remove" removes them; "add-password" makes a new one',
         )
     console.say(f"{store.url}: the key is right")

@@ -32,12 +32,12 @@ def command(*, store: LocalStore, console: Console) -> None:
     slots = read_slots(store, read_config(store, doing=doing), doing=doing)
     for slot in slots.good:
         _show(slot, console, doing=doing)
-    if not slots.count:
+    if not slots.total:
         console.say("no key slots: only the 64 digits open this repository")
     for slot_id, error in slots.bad:
         console.fail(error, slot=slot_id)
     if slots.bad:
-        raise DamagedError(f"{doing}: {len(slots.bad)} of {slots.count} could not be read", hint="")
+        raise DamagedError(f"{doing}: {len(slots.bad)} of {slots.total} could not be read", hint="")
 
 
 def _show(slot: Slot, console: Console, *, doing: str) -> None:
