@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import importlib
 import os
 import sys
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ class Console(NamedTuple):
     def emit(self, **fields: Any) -> None:
         """One JSON object a line on stdout, when --json was asked for."""
         if self.as_json:
-            put(json.dumps(fields))
+            put(importlib.import_module("json").dumps(fields))  # few ask for it
 
     def fail(self, error: StrongroomError, **fields: Any) -> None:
         """Report what failed where the work goes on."""

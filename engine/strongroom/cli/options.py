@@ -6,15 +6,17 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
-from click.shell_completion import CompletionItem
 
 from strongroom._core import THREADS_MAX
 from strongroom.cli.console import Console
 from strongroom.cli.secrets import SecretOptions, VaultOptions
 from strongroom.stores.locate import open_store
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -23,10 +25,10 @@ PIPE = Path("-")
 
 
 def names_files(
-    _ctx: click.Context, _param: click.Parameter, incomplete: str
+    ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Let the shell complete it as the name of a file or folder."""
-    return [CompletionItem(incomplete, type="file")]
+    return click.Path().shell_complete(ctx, param, incomplete)
 
 
 class _Location(click.ParamType):  # type: ignore[type-arg,unused-ignore]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
+import importlib
 import os
-import shlex
 import stat
-import subprocess
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -38,7 +36,7 @@ class VaultOptions(NamedTuple):
         if self.password_file is not None:
             return Password(first_line(read_secret_file(self.password_file)))
         hint = "pass --vault-password-file FILE"
-        return Password(prompt("Vault password: ", confirm=False, hint=hint))
+        return Password(_asking().prompt("Vault password: ", confirm=False, hint=hint))
 
 
 class SecretOptions(NamedTuple):
@@ -85,7 +83,7 @@ class SecretOptions(NamedTuple):
         text = _from_environment()
         if text is None:
             hint = "pass --key-file FILE or --password-file FILE"
-            text = prompt("Password: ", confirm=confirm, hint=hint)
+            text = _asking().prompt("Password: ", confirm=confirm, hint=hint)
         return self._password(text)
 
     def new_password(self) -> Password:
@@ -101,7 +99,7 @@ class SecretOptions(NamedTuple):
         if self.password_fd is not None:
             return self._password(first_line(_read_fd(self.password_fd)))
         hint = "pass --new-password-file FILE"
-        return self._password(prompt("New password: ", confirm=True, hint=hint))
+        return self._password(_asking().prompt("New password: ", confirm=True, hint=hint))
 
     def _check_not_standard_input(self) -> None:
         """Raise a usage error if reading the secret would take a bite of the data."""
@@ -147,20 +145,7 @@ def _read_fd(fd: int) -> bytes:
 
 
 def _run(command: str) -> str:
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        raise UsageError(f"the password command {command!r}: {error}") from None
-    if not words:
-        raise UsageError("the password command is empty")
-    try:
-        # Standard input may be the data: the command must not take a bite of it.
-        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
-    except OSError as error:
-        raise SourceError(f"running the password command {words[0]}: {error.strerror}") from None
-    if done.returncode != 0:
-        raise SourceError(f"the password command {words[0]} ended with {done.returncode}")
-    return first_line(_limited(done.stdout))
+    return first_line(_limited(_asking().output_of(command)))
 
 
 def _from_environment() -> str | None:
@@ -179,24 +164,9 @@ def _from_environment() -> str | None:
     return first_line(os.fsencode(value))
 
 
-def prompt(words: str, *, confirm: bool, hint: str) -> str:
-    """What is typed. Raises UsageError with hint where there is no terminal."""
-    try:
-        os.close(os.open("/dev/tty", os.O_RDWR | os.O_CLOEXEC))
-    except OSError:
-        raise UsageError(
-            "no key or password was given, and there is no terminal to ask on",
-            hint=hint,
-        ) from None
-    try:
-        text = getpass.getpass(words)
-        if confirm and getpass.getpass("Once more: ") != text:
-            raise UsageError("the two passwords differ")
-    except EOFError:
-        raise UsageError("no password was typed") from None
-    except UnicodeDecodeError:
-        raise UsageError("what was typed is not UTF-8 text") from None
-    return text
+def _asking() -> Any:
+    """strongroom.cli.asking, which who has a key file does without."""
+    return importlib.import_module("strongroom.cli.asking")
 
 
 def _limited(data: bytes) -> bytes:

@@ -14,9 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import platformdirs
-
 from strongroom.errors import StrongroomError
+from strongroom.xdg import cache_home
 
 TABLES_MAX: Final = 8
 """More are written as one."""
@@ -44,7 +43,7 @@ class Table(NamedTuple):
 
 def cache_folder(repo_id: bytes) -> Path:
     """Where this user's machine remembers that repository."""
-    return platformdirs.user_cache_path("strongroom") / repo_id.hex()
+    return cache_home() / repo_id.hex()
 
 
 def make_note(start: int, end: Place) -> bytes:

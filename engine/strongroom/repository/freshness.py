@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 from strongroom.errors import DamagedError, RolledBackError, StrongroomError
 from strongroom.repository.config import Config
 from strongroom.repository.log import Log
-from strongroom.repository.notes import alone, state_folder
+from strongroom.repository.notes import alone
 from strongroom.repository.pins import Head, Pin, PinFolder
+from strongroom.xdg import state_home
 
 UNKNOWN: Final = "unknown"
 """Nothing newer was seen, because nothing was seen: it may be any state that once was."""
@@ -57,7 +58,7 @@ class HeadKeeper:
         self.warnings: list[str] = []
         self._url = url
         self._config = config
-        self._pins = PinFolder(state_folder() if state is None else state)
+        self._pins = PinFolder(state_home() if state is None else state)
         self._accept = accept_rollback
         self._doing = doing
         self._kept: Head | None = None
@@ -182,7 +183,7 @@ class HeadKeeper:
 
 def remember_new(url: str, config: Config, *, state: Path | None = None) -> list[str]:
     """That a repository was made there just now. What could not be done, in words."""
-    pins = PinFolder(state_folder() if state is None else state)
+    pins = PinFolder(state_home() if state is None else state)
     head = Head(0, config.digest)
     try:
         pins.keep(Pin(config.repo_id, config.public_key, True, head, url, time.time_ns(), {}))

@@ -16,8 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import platformdirs
-
 from strongroom.errors import DamagedError, SourceError, TargetError, UnsupportedError
 from strongroom.stores.nameless import sibling
 
@@ -26,11 +24,6 @@ NOTE_LEN_MAX: Final = 1 << 20
 """Bytes."""
 
 _HINT = "it is this machine's own file, not the repository's: if it is of no use, delete it"
-
-
-def state_folder() -> Path:
-    """Where this user's machine keeps what it must not forget, unlike a cache."""
-    return platformdirs.user_state_path("strongroom")
 
 
 def read_note(path: Path) -> dict[str, Any] | None:

@@ -11,7 +11,8 @@ from typing import Final
 from strongroom.errors import StrongroomError
 from strongroom.repository.entry import SegmentRef
 from strongroom.repository.log import Log
-from strongroom.repository.notes import read_note, remove_note, state_folder, write_note
+from strongroom.repository.notes import read_note, remove_note, write_note
+from strongroom.xdg import state_home
 
 DAMAGED_MAX: Final = 1000
 """Damaged segments that a round remembers; with more it comes no further."""
@@ -67,7 +68,7 @@ class RoundKeeper:
 
     def __init__(self, repo_id: bytes, kind: str, *, state: Path | None = None) -> None:
         """kind: a word that names it. state: the folder, if not the user's own."""
-        folder = state_folder() if state is None else state
+        folder = state_home() if state is None else state
         self.warnings: list[str] = []
         self._path = folder / "checks" / f"{repo_id.hex()}.{kind}"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from strongroom.cli.asking import prompt
 from strongroom.cli.console import Console
 from strongroom.cli.options import FILE, with_console, with_own_secret, with_repository, with_vault
 from strongroom.cli.private import write_private
@@ -15,7 +16,6 @@ from strongroom.cli.secrets import (
     SecretOptions,
     VaultOptions,
     first_line,
-    prompt,
     read_secret_file,
 )
 from strongroom.cli.vaulted import account_of, vault

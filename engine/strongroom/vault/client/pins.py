@@ -10,9 +10,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from strongroom.errors import DamagedError, SourceError, TargetError
+from strongroom.xdg import state_home
 
 _KEPT = 100
 
@@ -105,4 +104,4 @@ def _is_key(text: Any) -> bool:
 
 
 def _path(repo_id: str) -> Path:
-    return platformdirs.user_state_path("strongroom") / "vault" / f"{repo_id}.json"
+    return state_home() / "vault" / f"{repo_id}.json"
