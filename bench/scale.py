@@ -201,7 +201,7 @@ def _snapshot(opened: OpenRepository, count: int, mtime: int, real: bytes) -> in
     noise = random.Random(mtime)
     with opened.begin_session() as session, session.new_manifest() as target:
         _, ids = session.write.stream(CONTENT)
-        own = ids.tobytes()
+        own = ids
         writer = ManifestWriter(target)
         for entry in _entries(count, mtime):
             if entry.type == FOLDER:

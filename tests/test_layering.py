@@ -134,17 +134,34 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
             yield node
 
 
-# Everything is reached through it and little of it is run: each method loads what it runs.
-LOADS_LATE = "ops.repository"
+# Everything is reached through the first and little of it is run: each method loads what it runs.
+# The others load numpy, where very many rows are looked at.
+LOADS_LATE = {"ops.repository", "_core.rows", "repository.entry_reader"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_no_import_inside_a_function(path: Path) -> None:
-    if module_of(path) == LOADS_LATE:
+    if module_of(path) in LOADS_LATE:
         return
     for function in functions(parsed(path)):
         inside = [n for n in ast.walk(function) if isinstance(n, ast.Import | ast.ImportFrom)]
         assert not inside, f"{named(path)}: {function.name} imports"
+
+
+# It takes as long to load as backing up 100 MB: for what looks at the chunks of all snapshots.
+WITH_NUMPY = {"_core.marks", "ops.verify"} | {
+    f"repository.{name}" for name in ("checkpoint_rows", "repack", "survey")
+}
+
+
+def test_few_modules_load_numpy_when_they_are_loaded() -> None:
+    with_it = {
+        module_of(path)
+        for path in MODULES
+        for node in parsed(path).body
+        if isinstance(node, ast.Import | ast.ImportFrom) and "numpy" in ast.unparse(node)
+    }
+    assert with_it == WITH_NUMPY
 
 
 def test_only_the_package_and_the_command_line_load_modules_by_name() -> None:

@@ -12,11 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
-
 from strongroom import RootKey, StrongroomError
 from strongroom._core import CHUNK_LEN
-from strongroom._core.segments import OK, WANT, want_error
+from strongroom._core.rows import each_id
+from strongroom._core.segments import WANT, Want, want_error
 from strongroom.keys.envelope import Credential
 from strongroom.manifest.entry import FILE, FOLDER, SYMLINK
 from strongroom.manifest.reader import ManifestReader
@@ -191,15 +190,15 @@ def picture_of(opened: OpenRepository, snapshot: Snapshot, top: bytes) -> Pictur
 
 def _fetched(opened: OpenRepository, ids: bytes, size: int) -> bytes:
     buffer = bytearray(size)
-    wants = np.zeros(len(ids) // 32, WANT)
-    wants["id"] = np.frombuffer(ids, np.uint8).reshape(-1, 32)
-    wants["off"] = np.arange(len(wants)) * CHUNK_LEN
-    wants["raw_len"] = np.minimum(size - wants["off"], CHUNK_LEN)
+    wants = WANT.rows(
+        Want(one, min(size - at, CHUNK_LEN), 0, at)
+        for one, at in zip(each_id(ids), range(0, size, CHUNK_LEN), strict=True)
+    )
     opened.segments.fetch_into(opened.index, wants, buffer)
-    for want in wants[wants["status"] != OK]:
+    for want in wants:
         error = want_error(want, doing="fetching")
-        assert error is not None
-        raise error
+        if error is not None:
+            raise error
     return bytes(buffer)
 
 

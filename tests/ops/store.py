@@ -6,17 +6,12 @@ import hashlib
 import os
 from collections.abc import Sequence
 
-import numpy as np
-
 from strongroom._core import CHUNK_LEN, UNWATCHED
-from strongroom.ops.record import ReadFile
+from strongroom._core.rows import each_id
+from strongroom._core.segments import WANT
+from strongroom._core.session import FileResult
 
-RESULT = np.dtype(
-    [
-        (name, np.int64 if name in {"mtime_ns", "ctime_ns"} else np.uint64)
-        for name in ReadFile._fields
-    ]
-)
+NOTHING = FileResult(*[0] * len(FileResult._fields))
 OK, NOT_A_FILE, EIO, CHANGED, NOT_FOUND = 0, 2, 4, 13, 14
 
 
@@ -46,8 +41,8 @@ class ChunkStore:
 
     # What a backup uses.
 
-    def find(self, ids):
-        return np.array([one.tobytes() in self.chunks for one in ids], bool)
+    def has_all(self, ids: bytes):
+        return self.chunks.keys() >= set(each_id(ids))
 
     def start_files(self, paths: Sequence[bytes]):
         return Later(lambda: self.files(paths))
@@ -55,37 +50,36 @@ class ChunkStore:
     def files(self, paths: Sequence[bytes]):
         self.before_reading()
         ids: list[bytes] = []
-        results = np.zeros(len(paths), RESULT)
-        for row, path in zip(results, paths, strict=True):
-            row["first_id"] = len(ids)
-            self._file(path, row, ids)
-        return results, self._joined(ids)
+        return [self._file(path, ids) for path in paths], b"".join(ids)
 
     def stream(self, source, *, watch=UNWATCHED):
         with open(source, "rb", closefd=False) as file:
             content = file.read()
         ids: list[bytes] = []
-        result = np.zeros(1, RESULT)[0]
-        result["size"], result["new_len"] = len(content), self._cut(content, ids)
-        return result, self._joined(ids)
+        result = NOTHING._replace(size=len(content), new_len=self._cut(content, ids))
+        return result, b"".join(ids)
 
-    def _file(self, path: bytes, row, ids: list[bytes]) -> None:
+    def _file(self, path: bytes, ids: list[bytes]) -> FileResult:
         try:
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
         except OSError as error:
-            row["status"], row["os_error"] = EIO, error.errno
-            return
+            return NOTHING._replace(status=EIO, os_error=error.errno)
         with os.fdopen(fd, "rb") as file:
             status = os.fstat(fd)
             content = file.read()
         self.read.append(path)
-        for name in ("mode", "mtime_ns", "ctime_ns", "ino", "dev", "nlink", "uid", "gid"):
-            row[name] = getattr(status, f"st_{name}")
-        row["flags"] = status.st_blocks * 512 < status.st_size
-        row["size"] = len(content)
-        row["status"] = CHANGED if path in self.changed else OK
-        row["new_len"] = self._cut(content, ids)
-        row["id_count"] = len(ids) - int(row["first_id"])
+        first = len(ids)
+        new_len = self._cut(content, ids)
+        names = ("mode", "mtime_ns", "ctime_ns", "ino", "dev", "nlink", "uid", "gid")
+        return NOTHING._replace(
+            status=CHANGED if path in self.changed else OK,
+            flags=int(status.st_blocks * 512 < status.st_size),
+            size=len(content),
+            first_id=first,
+            id_count=len(ids) - first,
+            new_len=new_len,
+            **{name: getattr(status, f"st_{name}") for name in names},
+        )
 
     def _cut(self, content: bytes, ids: list[bytes]) -> int:
         new = 0
@@ -97,21 +91,19 @@ class ChunkStore:
             ids.append(name)
         return new
 
-    @staticmethod
-    def _joined(ids: list[bytes]):
-        return np.frombuffer(b"".join(ids), np.uint8).reshape(-1, 32)
-
     # What a restore uses.
 
     def start(self, wants, fds):
         return Later(lambda: self.fetch(wants, fds))
 
     def fetch(self, wants, fds, *, watch=UNWATCHED) -> None:
+        came = []
         for want in wants:
-            chunk = self.chunks.get(want["id"].tobytes())
-            if chunk is None or len(chunk) != want["raw_len"]:
-                want["status"] = NOT_FOUND
+            chunk = self.chunks.get(want.id)
+            if chunk is None or len(chunk) != want.raw_len:
+                came.append(want._replace(status=NOT_FOUND))
                 continue
-            if want["flags"] & 1 and not any(chunk):
-                continue
-            os.pwrite(fds[want["file"]], chunk, int(want["off"]))
+            came.append(want)
+            if not want.flags & 1 or any(chunk):
+                os.pwrite(fds[want.file], chunk, want.off)
+        wants.memory[:] = WANT.rows(came).memory

@@ -11,6 +11,7 @@ from threading import Event
 import pytest
 
 from strongroom._core import CHUNK_LEN, Watch
+from strongroom._core.segments import WANT
 from strongroom.errors import CancelledError, DamagedError, TargetError
 from strongroom.manifest.entry import (
     FILE,
@@ -115,7 +116,8 @@ def test_a_full_disk_ends_the_restore(snapshot):
     snapshot.record("t")
 
     def fetch(wants, fds, **_):
-        wants["status"], wants["place"], wants["os_error"] = 4, 3, errno.ENOSPC
+        full = [want._replace(status=4, place=3, os_error=errno.ENOSPC) for want in wants]
+        wants.memory[:] = WANT.rows(full).memory
 
     snapshot.store.fetch = fetch
     before = open_files()

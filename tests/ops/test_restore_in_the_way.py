@@ -73,7 +73,7 @@ def test_a_second_restore_goes_on_where_the_first_one_was(snapshot, overwrite):
     for name in ("t/0/1", "t/2/8", "t/2/name"):
         Path("out", name).unlink()
     snapshot.store.fetch = lambda wants, fds, **_: (
-        fetched.extend(wants["raw_len"]) or real(wants, fds)
+        fetched.extend(want.raw_len for want in wants) or real(wants, fds)
     )
     fetched: list[int] = []
     real = ChunkStore.fetch.__get__(snapshot.store)

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from repository.support import ROOT
@@ -22,7 +21,8 @@ from strongroom import (
     TargetError,
     WrongKeyError,
 )
-from strongroom._core.segments import WANT
+from strongroom._core.rows import each_id
+from strongroom._core.segments import WANT, Want
 from strongroom.repository.create import create_repository
 from strongroom.repository.entry import LogEntry
 from strongroom.repository.names import segment_name
@@ -57,14 +57,14 @@ def noise(seed: int, length: int = 3 * CHUNK + 999) -> bytes:
     return random.Random(seed).randbytes(length)
 
 
-def backup(repository: OpenRepository, data: bytes) -> tuple[LogEntry, np.ndarray]:
+def backup(repository: OpenRepository, data: bytes) -> tuple[LogEntry, bytes]:
     with repository.begin_session(effort=Effort(threads=2)) as session:
         return take_in(repository, session, data)
 
 
 def take_in(
     repository: OpenRepository, session: BackupSession, data: bytes
-) -> tuple[LogEntry, np.ndarray]:
+) -> tuple[LogEntry, bytes]:
     result, ids = session.write.stream(data)
     with session.new_manifest() as target:
         target.write(MANIFEST)
@@ -80,20 +80,20 @@ def take_in(
         entries=1,
         files=1,
         bytes=len(data),
-        new_bytes=int(result["new_len"]),
+        new_bytes=result.new_len,
         errors=0,
     )
     return repository.commit(session, snapshot, manifest), ids
 
 
-def restored(repository: OpenRepository, ids: np.ndarray, length: int) -> bytes:
-    wants = np.zeros(len(ids), WANT)
-    wants["id"] = ids
-    wants["off"] = np.arange(len(ids)) * CHUNK
-    wants["raw_len"] = np.minimum(CHUNK, length - wants["off"])
+def restored(repository: OpenRepository, ids: bytes, length: int) -> bytes:
+    wants = WANT.rows(
+        Want(one, min(CHUNK, length - at), 0, at)
+        for one, at in zip(each_id(ids), range(0, length, CHUNK), strict=True)
+    )
     memory = bytearray(length)
     repository.segments.fetch_into(repository.index, wants, memory)
-    assert not wants["status"].any()
+    assert not any(want.status for want in wants)
     return bytes(memory)
 
 
@@ -124,7 +124,7 @@ def test_what_was_committed_is_there_for_another(
 def test_what_is_there_is_not_stored_again(store: LocalStore, repository: OpenRepository) -> None:
     first, ids = backup(repository, noise(1))
     second, same = backup(repository, noise(1))
-    assert (same == ids).all()
+    assert same == ids
     assert [segment.type for segment in second.segments] == [3]
     with opened(store, "none") as another:
         third, _ = backup(another, noise(1) + noise(2))
@@ -143,7 +143,7 @@ def test_two_sessions_at_once_both_commit(store: LocalStore) -> None:
         a.load_index()
         assert restored(a, ids_b, 3 * CHUNK + 999) == noise(2)
     with opened(store, "b") as again:
-        assert again.index.find(np.concatenate([ids_a, ids_b])).all()
+        assert again.index.find(ids_a + ids_b).all()
 
 
 def test_a_session_that_is_given_up_leaves_nothing(
@@ -234,7 +234,7 @@ def test_many_commits_leave_few_tables(store: LocalStore) -> None:
             ids.append(backup(repository, noise(n, 999))[1])
     assert len(list((store.folder.parent / "cache").iterdir())) <= 10
     with opened(store) as repository:
-        assert repository.index.find(np.concatenate(ids)).all()
+        assert repository.index.find(b"".join(ids)).all()
         assert repository.load_index() == {}
 
 
@@ -286,12 +286,12 @@ def test_a_chunk_found_bad_is_stored_again_by_another_process(
             os.truncate(path, segment.length - 4096)
     with opened(store, cache) as reader:
         reader.load_index()
-        found = np.array([_is_readable(reader, one) for one in ids])
-        assert 0 < found.sum() < len(ids)
-        reader.note_bad(ids[~found])
+        found = {one: _is_readable(reader, one) for one in each_id(ids)}
+        assert set(found.values()) == {True, False}
+        reader.note_bad([one for one, is_good in found.items() if not is_good])
     with opened(store, cache) as later:
         later.load_index()
-        assert list(later.index.find(ids)) == list(found)
+        assert list(later.index.find(ids)) == list(found.values())
         again, _ = backup(later, noise(1))
         assert again.private is not None
         assert again.private.snapshot is not None
@@ -300,13 +300,12 @@ def test_a_chunk_found_bad_is_stored_again_by_another_process(
         assert restored(last, ids, len(noise(1))) == noise(1)
 
 
-def _is_readable(repository: OpenRepository, chunk: np.ndarray) -> bool:
+def _is_readable(repository: OpenRepository, chunk: bytes) -> bool:
     """One of the first, or the short one at the end."""
     for length in (CHUNK, 999):
-        wants = np.zeros(1, WANT)
-        wants["id"], wants["raw_len"] = chunk, length
+        wants = WANT.rows([Want(chunk, length, 0, 0)])
         repository.segments.fetch_into(repository.index, wants, bytearray(length))
-        if not wants["status"][0]:
+        if not wants[0].status:
             return True
     return False
 

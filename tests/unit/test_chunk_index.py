@@ -46,6 +46,9 @@ def test_what_was_put_is_found():
         assert not index.find(others).any()
         assert index.find(np.concatenate([others, ids])[::2]).sum() == 500
         assert index.find(ids).dtype == np.bool_
+        assert index.has_all(ids)
+        assert index.has_all(b"")
+        assert not index.has_all(np.concatenate([ids, others[:1]]))
         assert index.lengths(np.concatenate([ids[:2], others[:1]])).tolist() == [6, 7, 0]
         assert len(index) == 1000
         assert index.segments() == {ONE}
@@ -121,10 +124,15 @@ def test_saving_leaves_nothing_behind_when_it_fails(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("ids", [np.zeros(32, np.uint8), np.zeros((2, 31), np.uint8)])
+@pytest.mark.parametrize("ids", [np.zeros(32, np.uint16), np.zeros((2, 31), np.uint8)])
 def test_ids_of_another_shape_are_refused(ids):
     with ChunkIndex() as index:
-        for use in (index.find, index.remove, lambda rows: index.put(rows, np.zeros(2, LOCATION))):
+        for use in (
+            index.find,
+            index.has_all,
+            index.remove,
+            lambda rows: index.put(rows, np.zeros(2, LOCATION)),
+        ):
             with pytest.raises(ValueError, match="32 bytes"):
                 use(ids)
         with pytest.raises(ValueError, match="as many locations"):

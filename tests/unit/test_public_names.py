@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 import typing
@@ -191,3 +192,18 @@ def test_asking_for_the_version_loads_nothing_heavy() -> None:
     heavy = {"cryptography", "numpy", "rich", "cffi", "strongroom._native", "strongroom._core"}
     assert not loaded(VERSION, "--version") & heavy
     assert "click" in loaded(VERSION, "--version")
+
+
+def test_backing_up_and_restoring_load_no_numpy(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    (tmp_path / "file").write_bytes(os.urandom(1_500_000))
+    key, repository, target = (str(tmp_path / name) for name in ("key", "repository", "target"))
+    Path(key).write_text(strongroom.RootKey.generate().to_digits())
+    Path(key).chmod(0o600)
+    of = ("-q", "-r", repository, "--key-file", key)
+    loaded(VERSION, "init", "--no-confirm", *of)
+    paths = [loaded(VERSION, "backup", *of, str(tmp_path / "file")) for _ in range(2)]
+    paths.append(loaded(VERSION, "restore", *of, "latest", "--target", target))
+    assert not set.union(*paths) & {"numpy", "rich"}
+    assert "numpy" in loaded(VERSION, "verify", *of)

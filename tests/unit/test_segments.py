@@ -8,13 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
-from strongroom._native import ffi
 
 from strongroom._core.index import ChunkIndex
 from strongroom._core.jobs import Watch
+from strongroom._core.rows import each_id
 from strongroom._core.segments import (
     NOT_FOUND,
     OK,
@@ -22,6 +20,7 @@ from strongroom._core.segments import (
     SPARSE,
     WANT,
     Segments,
+    Want,
     segment_error,
     want_error,
 )
@@ -43,7 +42,7 @@ class Stored:
     segments: Segments
     infos: list[SegmentInfo]
     data: bytes
-    ids: NDArray[np.uint8]
+    ids: list[bytes]
 
     @property
     def names(self) -> list[bytes]:
@@ -56,13 +55,13 @@ class Stored:
     def path(self, name: bytes) -> Path:
         return self.folder / name.hex()[:2] / name.hex()
 
-    def wants(self) -> NDArray[np.void]:
+    def wants(self) -> list[Want]:
         """All chunks, each to its place."""
-        wants = np.zeros(len(self.ids), WANT)
-        wants["id"] = self.ids
-        wants["off"] = np.arange(len(self.ids)) * CHUNK
-        wants["raw_len"] = np.minimum(len(self.data) - wants["off"].astype(np.int64), CHUNK)
-        return wants
+        length = len(self.data)
+        return [
+            Want(one, min(length - at, CHUNK), 0, at)
+            for one, at in zip(self.ids, range(0, length, CHUNK), strict=True)
+        ]
 
 
 @pytest.fixture
@@ -90,7 +89,7 @@ def stored(tmp_path: Path) -> Iterator[Stored]:
     with Segments(
         repo_id=session.repo_id, wrap_key=wrapping, chunk_key=CHUNK_KEY, folder=tmp_path
     ) as segments:
-        yield Stored(tmp_path, segments, infos, data, ids)
+        yield Stored(tmp_path, segments, infos, data, each_id(ids))
 
 
 @pytest.fixture
@@ -100,32 +99,16 @@ def index(stored: Stored) -> Iterator[ChunkIndex]:
         yield index
 
 
-@pytest.mark.parametrize(
-    ("dtype", "name"), [(WANT, "srm_want"), (SEGMENT_STATUS, "srm_segment_status")]
-)
-def test_arrays_lie_in_memory_as_the_core_has_them(dtype: np.dtype[np.void], name: str) -> None:
-    assert dtype.itemsize == ffi.sizeof(name)
-    assert dtype.fields is not None
-    fields = dict(ffi.typeof(name).fields)
-    assert {field: dtype.fields[field][1] for field in fields} == {
-        field: found.offset for field, found in fields.items()
-    }
-    assert set(dtype.fields) == set(fields)
-    for field, found in fields.items():
-        assert dtype.fields[field][0].itemsize == ffi.sizeof(found.type)
-
-
 def test_memory_gets_what_was_stored(stored: Stored, index: ChunkIndex) -> None:
-    wants, out = stored.wants(), bytearray(len(stored.data))
+    wants, out = WANT.rows(stored.wants()), bytearray(len(stored.data))
     stored.segments.fetch_into(index, wants, out)
-    assert list(wants["status"]) == [OK] * len(wants)
+    assert [want.status for want in wants] == [OK] * len(wants)
     assert bytes(out) == stored.data
 
 
 def test_files_get_what_was_stored(stored: Stored, index: ChunkIndex, tmp_path: Path) -> None:
-    wants = np.concatenate([stored.wants(), stored.wants()])
-    wants["file"][len(wants) // 2 :] = 1
-    wants["flags"][len(wants) // 2 :] = SPARSE
+    other = [want._replace(file=1, flags=SPARSE) for want in stored.wants()]
+    wants = WANT.rows(stored.wants() + other)
     seen: list[int] = []
     with (tmp_path / "a").open("wb") as a, (tmp_path / "b").open("wb") as b:
         b.truncate(len(stored.data))
@@ -140,14 +123,13 @@ def test_files_get_what_was_stored(stored: Stored, index: ChunkIndex, tmp_path: 
 def test_what_cannot_be_had_or_written_is_said_of_each_want(
     stored: Stored, index: ChunkIndex, tmp_path: Path
 ) -> None:
-    wants = stored.wants()
-    wants["id"][1] = 7
-    wants["file"][0] = 1
+    first, second, *others = stored.wants()
+    wants = WANT.rows([first._replace(file=1), second._replace(id=bytes([7] * 32)), *others])
     target = tmp_path / "out"
     target.touch()
     with target.open("r+b") as out, target.open("rb") as closed:
         stored.segments.fetch(index, wants, [out.fileno(), closed.fileno()])
-    assert wants["status"][1] == NOT_FOUND
+    assert wants[1].status == NOT_FOUND
     assert isinstance(want_error(wants[0], doing="restore"), TargetError)
     assert isinstance(want_error(wants[1], doing="restore"), DamagedError)
     assert want_error(wants[2], doing="restore") is None
@@ -160,23 +142,21 @@ def test_sound_segments_verify(stored: Stored) -> None:
         None
     ] * len(statuses)
     assert bad == {}
-    assert statuses["chunks"].sum() == len(np.unique(stored.ids, axis=0))
-    assert list(statuses["length"]) == [info.length for info in stored.infos]
+    assert sum(row.chunks for row in statuses) == len(set(stored.ids))
+    assert [row.length for row in statuses] == [info.length for info in stored.infos]
 
 
 def test_a_bad_chunk_is_named(stored: Stored, index: ChunkIndex) -> None:
-    at = index.locate(bytes(stored.ids[0]))
+    at = index.locate(stored.ids[0])
     assert at is not None
-    path = next(stored.path(name) for name in stored.names if index.number(name) == at[0])
+    path = next(stored.path(name) for name in stored.names if index.number(name) == at.segment)
     with path.open("r+b") as file:
-        file.seek(4096 + at[1] + 100)
+        file.seek(4096 + at.offset + 100)
         byte = file.read(1)[0]
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte ^ 1]))
     statuses, bad = stored.segments.verify(stored.names, stored.roots)
-    assert {name: [bytes(row) for row in ids] for name, ids in bad.items()} == {
-        bytes.fromhex(path.name): [bytes(stored.ids[0])]
-    }
+    assert bad == {bytes.fromhex(path.name): stored.ids[0]}
     errors = [segment_error(row, name) for row, name in zip(statuses, stored.names, strict=True)]
     assert [str(error) for error in errors if error is not None] == [
         f"segment {path.name}: frame 0: authentication failed"
@@ -191,8 +171,7 @@ def test_a_missing_segment_is_named(stored: Stored) -> None:
     assert list(failures) == [gone]
     assert str(failures[gone]) == f"segment {gone.hex()}: missing"
     statuses, _ = stored.segments.verify(stored.names, stored.roots)
-    assert statuses["status"][0] == NOT_FOUND
-    assert all(statuses["status"][1:] == OK)
+    assert [row.status for row in statuses] == [NOT_FOUND] + [OK] * (len(statuses) - 1)
 
 
 def test_another_root_is_refused(stored: Stored) -> None:
@@ -217,8 +196,8 @@ def test_wrong_arguments_are_refused(stored: Stored, index: ChunkIndex, tmp_path
         segments.load(index, [b"short"])
     with pytest.raises(ValueError, match="roots"):
         segments.verify(stored.names, [])
-    with pytest.raises(ValueError, match="type"):
-        segments.fetch(index, np.zeros(3, np.uint8), [])
+    with pytest.raises(ValueError, match="layout"):
+        segments.fetch(index, SEGMENT_STATUS.zeros(3), [])
     with pytest.raises(SourceError):
         Segments(
             repo_id=bytes(32), wrap_key=bytes(32), chunk_key=bytes(32), folder=tmp_path / "none"

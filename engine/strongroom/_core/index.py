@@ -8,30 +8,39 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from strongroom._core.failures import check
+from strongroom._core.rows import ID_LEN, Ids, Layout, Memory, as_array, view_of
 from strongroom._native import ffi, lib
 from strongroom.errors import SourceError, TargetError
 
-ID_LEN = 32
-NOTE_LEN = 64
-LOCATION = np.dtype(
-    [(name, np.uint32) for name in ("segment", "offset", "stored_length", "raw_length")], align=True
-)
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Ids: TypeAlias = npt.NDArray[np.uint8]
-"""Chunk ids: n rows of 32 bytes."""
+NOTE_LEN = 64
+
+
+class Location(NamedTuple):
+    """`srm_location`: where a chunk is."""
+
+    segment: int
+    """Its number."""
+    offset: int
+    """Of the record in the plaintext."""
+    stored_length: int
+    raw_length: int
+
+
+LOCATION = Layout(Location, "I I I I")
 
 
 class ChunkIndex:
     """Which chunks a repository has, and where. A cache: it can be made anew from the segments.
 
-    Threads may share it; tables and save are for one thread alone. It must outlive the sessions
-    and segments it was given to. Close it.
+    Ids are given in any buffer, 32 bytes each. Threads may share it; tables and save are for one
+    thread alone. It must outlive the sessions and segments it was given to. Close it.
 
         with ChunkIndex([path]) as index:
             new = ids[~index.find(ids)]
@@ -67,45 +76,47 @@ class ChunkIndex:
     def __bool__(self) -> bool:
         return True
 
-    def find(self, ids: Ids) -> npt.NDArray[np.bool_]:
-        """Which of these chunks are known: n booleans."""
-        return self.lengths(ids) > 0
+    def has_all(self, ids: Ids) -> bool:
+        """Are all of these chunks known?"""
+        return all(self.lengths(ids))
 
-    def lengths(self, ids: Ids) -> npt.NDArray[np.uint32]:
-        """How long each of these chunks is, or 0 where one is not known."""
-        rows = _rows(ids)
-        found = np.zeros(len(rows), dtype=np.uint32)
+    def find(self, ids: Ids) -> NDArray[np.bool_]:
+        """Which of these chunks are known: n booleans. Loads numpy, which has_all does not."""
+        return as_array(self.lengths(ids), "u4") > 0
+
+    def lengths(self, ids: Ids) -> memoryview:
+        """How long each of these chunks is, or 0 where one is not known: n of 32 bits."""
+        given, count = _ids(ids)
+        found = memoryview(bytearray(4 * count)).cast("I")
         out = ffi.from_buffer("uint32_t[]", found)
         # The thread that walks a tree may still be here when an interrupted backup is closed.
         with self._lock:
-            status = lib.srm_index_find_all(self.handle, _bytes(rows), len(rows), out)
+            status = lib.srm_index_find_all(self.handle, given, count, out)
         check(status, doing=_FINDING)
         return found
 
-    def locate(self, chunk_id: bytes) -> tuple[int, int, int, int] | None:
-        """As in LOCATION: number of the segment, plaintext offset of the record, stored length,
-        length."""
+    def locate(self, chunk_id: bytes) -> Location | None:
+        """Where a chunk is, or None if it is not known."""
         at = ffi.new("srm_location *")
-        if lib.srm_index_find(self.handle, _bytes(_row(chunk_id)), at) == 0:
+        if lib.srm_index_find(self.handle, _ids(chunk_id)[0], at) == 0:
             return None
-        return at.segment, at.off, at.stored_len, at.raw_len
+        return Location(at.segment, at.off, at.stored_len, at.raw_len)
 
-    def put(self, ids: Ids, locations: npt.NDArray[Any]) -> None:
-        """Add chunks, or say where they are now. locations: as many of dtype LOCATION, whose
-        segments are numbers that `number` gave."""
-        rows = _rows(ids)
-        at = np.ascontiguousarray(locations, dtype=LOCATION)
-        if at.shape != (len(rows),):
-            raise ValueError(f"{len(rows)} ids need as many locations, not {at.shape}")
-        where = ffi.from_buffer("srm_location[]", at)
-        check(lib.srm_index_put_all(self.handle, _bytes(rows), where, len(rows)), doing=_ADDING)
+    def put(self, ids: Ids, locations: Memory) -> None:
+        """Add chunks, or say where they are now. locations: as many of LOCATION, whose segments
+        are numbers that `number` gave."""
+        given, count = _ids(ids)
+        with view_of(locations) as view:
+            if view.nbytes != count * LOCATION.struct.size:
+                raise ValueError(f"{count} ids need as many locations, not {view.nbytes} bytes")
+            where = ffi.from_buffer("srm_location[]", locations)
+        check(lib.srm_index_put_all(self.handle, given, where, count), doing=_ADDING)
 
     def remove(self, ids: Ids) -> None:
         """Forget chunks, wherever they are."""
-        rows = _rows(ids)
-        all_bytes = _bytes(rows)
-        for at in range(len(rows)):
-            check(lib.srm_index_remove(self.handle, all_bytes + at * ID_LEN), doing=_ADDING)
+        given, count = _ids(ids)
+        for at in range(count):
+            check(lib.srm_index_remove(self.handle, given + at * ID_LEN), doing=_ADDING)
 
     def number(self, segment: bytes) -> int:
         """The number of a segment, which it gets if it has none."""
@@ -211,16 +222,10 @@ def _opened(path: Path) -> int:
         raise SourceError(f"opening {path}: {error.strerror}") from None
 
 
-def _rows(ids: Ids) -> Ids:
-    rows = np.ascontiguousarray(ids, dtype=np.uint8)
-    if rows.ndim != 2 or rows.shape[1] != ID_LEN:
-        raise ValueError(f"chunk ids are rows of {ID_LEN} bytes, not {rows.shape}")
-    return rows
-
-
-def _row(chunk_id: bytes) -> Ids:
-    return _rows(np.frombuffer(chunk_id, dtype=np.uint8).reshape(1, -1))
-
-
-def _bytes(array: npt.NDArray[Any]) -> Any:
-    return ffi.from_buffer("uint8_t[]", array)
+def _ids(ids: Ids) -> tuple[Any, int]:
+    """Their bytes, and how many they are."""
+    with view_of(ids) as view:
+        count, left = divmod(view.nbytes, ID_LEN)
+        if left or view.itemsize != 1:
+            raise ValueError(f"chunk ids are {ID_LEN} bytes each, not {view.shape}")
+        return ffi.from_buffer("uint8_t[]", ids if view.c_contiguous else view.tobytes()), count

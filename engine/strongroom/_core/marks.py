@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from strongroom._core.failures import check
-from strongroom._core.index import ChunkIndex, Ids
+from strongroom._core.index import ChunkIndex
 from strongroom._native import ffi, lib
 
 _DOING = "marking chunks"
@@ -24,11 +24,11 @@ class Marks:
         self._bits = np.zeros((count + 7) // 8, np.uint8)
         self._address = ffi.from_buffer("uint8_t[]", self._bits)
 
-    def mark(self, ids: Ids) -> npt.NDArray[np.bool_]:
+    def mark(self, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         """Mark chunks, rows of 32 bytes; those that are not known are False in what is returned."""
         return self._ask(lib.srm_index_mark, ids)
 
-    def marked(self, ids: Ids) -> npt.NDArray[np.bool_]:
+    def marked(self, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         """Which of these are marked?"""
         return self._ask(lib.srm_index_marked, ids)
 
@@ -43,7 +43,7 @@ class Marks:
         check(status, doing=_DOING)
         return {name: int(lens[at]) for name, at in self._index.numbers().items()}
 
-    def _ask(self, ask: object, ids: Ids) -> npt.NDArray[np.bool_]:
+    def _ask(self, ask: object, ids: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
         rows = np.ascontiguousarray(ids, np.uint8).reshape(-1, 32)
         out = np.zeros(len(rows), np.uint8)
         status = ask(  # type: ignore[operator]

@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from strongroom._core.failures import check, failure_error, text_of
 from strongroom._core.index import ChunkIndex
 from strongroom._core.jobs import UNWATCHED, Job, Watch
+from strongroom._core.rows import ID_LEN as CHUNK_ID_LEN
+from strongroom._core.rows import Layout, Rows
 from strongroom._native import ffi, lib
 from strongroom.errors import DamagedError, SourceError, StrongroomError
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 ID_LEN = 16
 ROOT_LEN = 32
-CHUNK_ID_LEN = 32
+KEY_LEN = 32
 
 SPARSE = 1
 """A want's flag: zeros are not written, as the file reads as zeros there anyway."""
@@ -32,39 +31,44 @@ SPARSE = 1
 OK: int = lib.SRM_OK
 NOT_FOUND: int = lib.SRM_ENOTFOUND
 
-WANT = np.dtype(
-    [
-        ("id", np.uint8, (CHUNK_ID_LEN,)),
-        ("raw_len", np.uint32),
-        ("file", np.uint32),
-        ("off", np.uint64),
-        ("flags", np.uint32),
-        ("status", np.int32),
-        ("place", np.int32),
-        ("os_error", np.int32),
-    ]
-)
-"""`srm_want`: a chunk, where it goes, and what came of it."""
 
-SEGMENT_STATUS = np.dtype(
-    [
-        ("status", np.int32),
-        ("place", np.int32),
-        ("os_error", np.int32),
-        ("chunks", np.uint32),
-        ("frame", np.uint64),
-        ("length", np.uint64),
-        ("bad_chunks", np.uint64),
-        ("bad_first", np.uint64),
-    ]
-)
-"""`srm_segment_status`: what is known of a segment after loading or verifying it."""
+class Want(NamedTuple):
+    """`srm_want`: a chunk, where it goes, and what came of it."""
+
+    id: bytes
+    raw_len: int
+    file: int
+    off: int
+    flags: int = 0
+    status: int = 0
+    place: int = 0
+    os_error: int = 0
 
 
-CHUNK_ENTRY = np.dtype(
-    [("id", np.uint8, (CHUNK_ID_LEN,)), ("raw_len", np.uint32), ("stored_len", np.uint32)]
-)
-"""`srm_chunk_entry`: a chunk as a directory lists it."""
+class SegmentStatus(NamedTuple):
+    """`srm_segment_status`: what is known of a segment after loading or verifying it."""
+
+    status: int
+    place: int
+    os_error: int
+    chunks: int
+    frame: int
+    length: int
+    bad_chunks: int
+    bad_first: int
+
+
+class ChunkEntry(NamedTuple):
+    """`srm_chunk_entry`: a chunk as a directory lists it."""
+
+    id: bytes
+    raw_len: int
+    stored_len: int
+
+
+WANT = Layout(Want, "32s I I Q I i i i")
+SEGMENT_STATUS = Layout(SegmentStatus, "i i i I Q Q Q Q")
+CHUNK_ENTRY = Layout(ChunkEntry, "32s I I")
 
 
 def _free_segments(holder: Any) -> None:
@@ -78,7 +82,7 @@ class Segments:
     def __init__(self, *, repo_id: bytes, wrap_key: bytes, chunk_key: bytes, folder: Path) -> None:
         """Keys of 32 bytes. Raises SourceError if there is no such folder."""
         for given in (repo_id, wrap_key, chunk_key):
-            if len(given) != CHUNK_ID_LEN:
+            if len(given) != KEY_LEN:
                 raise ValueError("a key or id is not 32 bytes long")
         self._holder = ffi.new("srm_segments **")  # outlives its guard: it may be asked after close
         self._guard = ffi.gc(self._holder, _free_segments)
@@ -104,7 +108,7 @@ class Segments:
 
         Of a segment whose directory is lost, chunks that can still be found are put.
         """
-        statuses = np.zeros(len(ids), SEGMENT_STATUS)
+        statuses = SEGMENT_STATUS.zeros(len(ids))
         start = _Arguments()
         with closing(
             start.job(
@@ -114,7 +118,7 @@ class Segments:
                     index.handle,
                     start.joined(ids, ID_LEN),
                     len(ids),
-                    start.array("srm_segment_status[]", statuses),
+                    start.writable("srm_segment_status[]", statuses.memory),
                     threads,
                     out,
                 ),
@@ -126,18 +130,18 @@ class Segments:
         )
         return {name: error for name, error in failures if error is not None}
 
-    def directory(self, segment_id: bytes) -> NDArray[np.void]:
-        """What a segment holds: a CHUNK_ENTRY each. Raises DamagedError, SourceError."""
+    def directory(self, segment_id: bytes) -> Rows[ChunkEntry]:
+        """What a segment holds. Raises DamagedError, SourceError."""
         if len(segment_id) != ID_LEN:
             raise ValueError(f"an id is not {ID_LEN} bytes long")
-        room = np.empty(lib.SRM_SEGMENT_CHUNKS_MAX, CHUNK_ENTRY)
+        room = CHUNK_ENTRY.zeros(lib.SRM_SEGMENT_CHUNKS_MAX)
         count, failure = ffi.new("uint64_t *"), ffi.new("srm_failure *")
-        with ffi.from_buffer("srm_chunk_entry[]", room.data, require_writable=True) as out:
+        with ffi.from_buffer("srm_chunk_entry[]", room.memory, require_writable=True) as out:
             status = lib.srm_segment_directory(
                 self._open(), segment_id, out, len(room), count, failure
             )
         if status == lib.SRM_OK:
-            return room[: count[0]].copy()
+            return room.first(count[0])
         error = _error_of(status, failure, doing=f"segment {segment_id.hex()}")
         if status == lib.SRM_ENOTFOUND:
             error = DamagedError(f"segment {segment_id.hex()}: missing")
@@ -146,7 +150,7 @@ class Segments:
     def fetch(
         self,
         index: ChunkIndex,
-        wants: NDArray[np.void],
+        wants: Rows[Want],
         fds: Sequence[int],
         *,
         watch: Watch = UNWATCHED,
@@ -154,7 +158,7 @@ class Segments:
     ) -> None:
         """Write chunks to files, and into wants what came of each.
 
-        wants: of WANT; `file` counts in fds, which are regular files.
+        `file` counts in fds, which are regular files.
         """
         with closing(self.start_fetch(index, wants, fds, threads=threads)) as job:
             job.watch(watch)
@@ -162,7 +166,7 @@ class Segments:
     def start_fetch(
         self,
         index: ChunkIndex,
-        wants: NDArray[np.void],
+        wants: Rows[Want],
         fds: Sequence[int],
         *,
         threads: int = 0,
@@ -175,7 +179,7 @@ class Segments:
             lambda out: lib.srm_fetch_start(
                 self._open(),
                 index.handle,
-                start.array("srm_want[]", wants, WANT),
+                start.wants(wants),
                 len(wants),
                 start.keep(ffi.new("int32_t[]", [*fds, -1])),
                 len(fds),
@@ -189,7 +193,7 @@ class Segments:
     def fetch_into(
         self,
         index: ChunkIndex,
-        wants: NDArray[np.void],
+        wants: Rows[Want],
         buffer: Buffer,
         *,
         watch: Watch = UNWATCHED,
@@ -204,7 +208,7 @@ class Segments:
                 lambda out: lib.srm_fetch_start(
                     self._open(),
                     index.handle,
-                    start.array("srm_want[]", wants, WANT),
+                    start.wants(wants),
                     len(wants),
                     ffi.NULL,
                     0,
@@ -224,15 +228,15 @@ class Segments:
         *,
         watch: Watch = UNWATCHED,
         threads: int = 0,
-    ) -> tuple[NDArray[np.void], dict[bytes, NDArray[np.uint8]]]:
+    ) -> tuple[Rows[SegmentStatus], dict[bytes, bytes]]:
         """Check everything about segments. roots: what each is known to have.
 
-        Returns a SEGMENT_STATUS for each, and of each segment that has any the ids of its chunks
-        that are not good there, (k, 32).
+        Returns a row for each, and of each segment that has any the ids of its chunks that are not
+        good there, one after another.
         """
         if len(ids) != len(roots):
             raise ValueError("as many roots as ids are needed")
-        statuses = np.zeros(len(ids), SEGMENT_STATUS)
+        statuses = SEGMENT_STATUS.zeros(len(ids))
         start = _Arguments()
         with closing(
             start.job(
@@ -242,19 +246,19 @@ class Segments:
                     start.joined(ids, ID_LEN),
                     start.joined(roots, ROOT_LEN),
                     len(ids),
-                    start.array("srm_segment_status[]", statuses),
+                    start.writable("srm_segment_status[]", statuses.memory),
                     threads,
                     out,
                 ),
             )
         ) as job:
             job.watch(watch)
-            bad = np.frombuffer(job.ids(), np.uint8).reshape(-1, CHUNK_ID_LEN)
-            found = {
-                name: bad[int(row["bad_first"]) :][: int(row["bad_chunks"])].copy()
-                for name, row in zip(ids, statuses, strict=True)
-                if row["bad_chunks"]
-            }
+            bad = job.ids()
+        found = {
+            name: bad[row.bad_first * CHUNK_ID_LEN :][: row.bad_chunks * CHUNK_ID_LEN]
+            for name, row in zip(ids, statuses, strict=True)
+            if row.bad_chunks
+        }
         return statuses, found
 
     def close(self) -> None:
@@ -291,48 +295,40 @@ class _Arguments:
             raise ValueError(f"an id or root is not {length} bytes long")
         return self._stack.enter_context(ffi.from_buffer("uint8_t[]", b"".join(items)))
 
-    def array(self, kind: str, array: NDArray[np.void], dtype: Any = SEGMENT_STATUS) -> Any:
-        if array.dtype != dtype or array.ndim != 1:
-            raise ValueError("the array is of another type")
-        return self.writable(kind, array.data)
+    def wants(self, wants: Rows[Want]) -> Any:
+        if wants.layout is not WANT:
+            raise ValueError("the rows are of another layout")
+        return self.writable("srm_want[]", wants.memory)
 
     def writable(self, kind: str, buffer: Buffer) -> Any:
         return self._stack.enter_context(ffi.from_buffer(kind, buffer, require_writable=True))
 
 
-def segment_error(status: Any, name: bytes) -> StrongroomError | None:
-    """What a SEGMENT_STATUS complains of, or None."""
+def segment_error(found: SegmentStatus, name: bytes) -> StrongroomError | None:
+    """What a segment's row complains of, or None."""
     doing = f"segment {name.hex()}"
-    if status["status"] == lib.SRM_OK:
+    if found.status == lib.SRM_OK:
         return None
-    if status["status"] == lib.SRM_ENOTFOUND:
+    if found.status == lib.SRM_ENOTFOUND:
         return DamagedError(f"{doing}: missing")
-    if status["place"] == lib.SRM_AT_ROOT:
+    if found.place == lib.SRM_AT_ROOT:
         return DamagedError(f"{doing}: its bytes do not make the root it should have")
-    return _error(status, frame=int(status["frame"]), doing=doing)
+    return _error(found, frame=found.frame, doing=doing)
 
 
-def want_error(want: Any, *, doing: str) -> StrongroomError | None:
-    """What became of a WANT, or None if its chunk was written."""
-    if want["status"] == lib.SRM_OK:
+def want_error(want: Want, *, doing: str) -> StrongroomError | None:
+    """What became of a chunk that was wanted, or None if it was written."""
+    if want.status == lib.SRM_OK:
         return None
-    if want["status"] == lib.SRM_ENOTFOUND:
-        return DamagedError(f"{doing}: chunk {bytes(want['id']).hex()}: missing")
+    if want.status == lib.SRM_ENOTFOUND:
+        return DamagedError(f"{doing}: chunk {want.id.hex()}: missing")
     return _error(want, frame=0, doing=doing)
 
 
-def _error(found: Any, *, frame: int, doing: str) -> StrongroomError:
-    status = int(found["status"])
-    failure = ffi.new(
-        "srm_failure *",
-        {
-            "status": status,
-            "place": int(found["place"]),
-            "os_error": int(found["os_error"]),
-            "frame": frame,
-        },
-    )
-    return _error_of(status, failure, doing=doing)
+def _error(found: SegmentStatus | Want, *, frame: int, doing: str) -> StrongroomError:
+    fields = {"status": found.status, "place": found.place, "os_error": found.os_error}
+    failure = ffi.new("srm_failure *", {**fields, "frame": frame})
+    return _error_of(found.status, failure, doing=doing)
 
 
 def _error_of(status: int, failure: Any, *, doing: str) -> StrongroomError:

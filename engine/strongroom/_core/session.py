@@ -8,15 +8,13 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from strongroom._core.endpoints import Endpoint, source_of
 from strongroom._core.failures import check
-from strongroom._core.index import ChunkIndex, Ids
+from strongroom._core.index import ChunkIndex
 from strongroom._core.jobs import UNWATCHED, Job, Watch
+from strongroom._core.rows import Layout, Rows
 from strongroom._native import ffi, lib
 from strongroom.errors import TargetError
 
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-CHUNK_ID_LEN = 32
 TAKEN_AT_ONCE = 64
 WORKING_FOLDER = -100  # AT_FDCWD of Linux
 _BEGINNING = "beginning a session"
@@ -38,26 +35,29 @@ CHANGED: int = lib.SRM_ECHANGED
 UNREADABLE: int = lib.SRM_EIO
 NOT_REGULAR: int = lib.SRM_EINVAL
 
-FILE_RESULT = np.dtype(
-    [
-        ("status", np.int32),
-        ("os_error", np.int32),
-        ("mode", np.uint32),
-        ("flags", np.uint32),
-        ("size", np.uint64),
-        ("mtime_ns", np.int64),
-        ("ctime_ns", np.int64),
-        ("ino", np.uint64),
-        ("dev", np.uint64),
-        ("nlink", np.uint64),
-        ("uid", np.uint32),
-        ("gid", np.uint32),
-        ("first_id", np.uint64),
-        ("id_count", np.uint64),
-        ("new_len", np.uint64),
-    ]
-)
-"""`srm_file_result`: what became of one file, and where its ids are among those returned."""
+
+class FileResult(NamedTuple):
+    """`srm_file_result`: what became of one file, as it was when it was read."""
+
+    status: int
+    os_error: int
+    mode: int
+    flags: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    ino: int
+    dev: int
+    nlink: int
+    uid: int
+    gid: int
+    first_id: int
+    """Where its ids begin among those returned."""
+    id_count: int
+    new_len: int
+
+
+FILE_RESULT = Layout(FileResult, "i i I I Q q q Q Q Q I I Q Q Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,14 @@ def _free_session(holder: Any, index: ChunkIndex, fd: int) -> None:
 class FilesJob:
     """Files that are being taken in. Close it whatever happens, and before the session."""
 
-    def __init__(self, job: Job, results: NDArray[np.void]) -> None:
+    def __init__(self, job: Job, results: Rows[FileResult]) -> None:
         self._job = job
         self._results = results
 
-    def watch(self, watch: Watch = UNWATCHED) -> tuple[NDArray[np.void], Ids]:
+    def watch(self, watch: Watch = UNWATCHED) -> tuple[Rows[FileResult], bytes]:
         """Wait for the end; see WriteSession.files."""
         self._job.watch(watch)
-        return self._results, np.frombuffer(self._job.ids(), np.uint8).reshape(-1, CHUNK_ID_LEN)
+        return self._results, self._job.ids()
 
     def close(self) -> None:
         """Stop it if it still runs. More than once is fine."""
@@ -162,10 +162,10 @@ class WriteSession:
         *,
         dir_fd: int = WORKING_FOLDER,
         watch: Watch = UNWATCHED,
-    ) -> tuple[NDArray[np.void], Ids]:
+    ) -> tuple[Rows[FileResult], bytes]:
         """Take in regular files. Paths are relative to dir_fd.
 
-        Returns a FILE_RESULT for each path, and the ids of all their chunks, (k, 32). Raises
+        Returns a row for each path, and the ids of all their chunks one after another. Raises
         TargetError, CancelledError.
         """
         with closing(self.start_files(paths, dir_fd=dir_fd)) as job:
@@ -173,12 +173,12 @@ class WriteSession:
 
     def start_files(self, paths: Sequence[bytes], *, dir_fd: int = WORKING_FOLDER) -> FilesJob:
         """Begin to do that; the caller watches the job and closes it."""
-        results = np.zeros(len(paths), FILE_RESULT)
+        results = FILE_RESULT.zeros(len(paths))
         joined = b"".join(path + b"\0" for path in paths)
         keep = ExitStack()
         names = keep.enter_context(ffi.from_buffer("char[]", joined))
         rows = keep.enter_context(
-            ffi.from_buffer("srm_file_result[]", results, require_writable=True)
+            ffi.from_buffer("srm_file_result[]", results.memory, require_writable=True)
         )
         job = Job(
             lambda out: lib.srm_session_files_start(
@@ -189,17 +189,17 @@ class WriteSession:
         )
         return FilesJob(job, results)
 
-    def stream(self, source: Endpoint, *, watch: Watch = UNWATCHED) -> tuple[np.void, Ids]:
+    def stream(self, source: Endpoint, *, watch: Watch = UNWATCHED) -> tuple[FileResult, bytes]:
         """Take in all of a descriptor or of memory.
 
-        Returns a FILE_RESULT, of which only size, ids and new_len are set, and its chunks' ids,
-        (k, 32). Raises SourceError, TargetError, CancelledError.
+        Returns a row of which only size, ids and new_len are set, and its chunks' ids one after
+        another. Raises SourceError, TargetError, CancelledError.
         """
-        results = np.zeros(1, FILE_RESULT)
+        results = FILE_RESULT.zeros(1)
         keep = ExitStack()
         from_ = keep.enter_context(source_of(source))
         row = keep.enter_context(
-            ffi.from_buffer("srm_file_result[]", results, require_writable=True)
+            ffi.from_buffer("srm_file_result[]", results.memory, require_writable=True)
         )
         ids = self._run(
             "storing a stream",
@@ -209,21 +209,21 @@ class WriteSession:
         )
         return results[0], ids
 
-    def chunks(self, memory: Buffer, ends: NDArray[np.uint64], *, watch: Watch = UNWATCHED) -> Ids:
+    def chunks(self, memory: Buffer, ends: Sequence[int], *, watch: Watch = UNWATCHED) -> bytes:
         """Take in chunks that lie one behind the other in memory: chunk i ends at ends[i].
 
-        Returns their ids, (k, 32). Raises TargetError, CancelledError.
+        Returns their ids one after another. Raises TargetError, CancelledError.
         """
         keep = ExitStack()
-        places = np.ascontiguousarray(ends, np.uint64)
         from_ = keep.enter_context(ffi.from_buffer("uint8_t[]", memory))
-        if len(places) and int(places[-1]) > len(from_):
+        if ends and ends[-1] > len(from_):
             keep.close()
             raise ValueError("a chunk ends behind the memory's end")
-        where = keep.enter_context(ffi.from_buffer("uint64_t[]", places))
+        where = ffi.new("uint64_t[]", ends)
+        keep.callback(lambda: where)
         return self._run(
             "storing chunks again",
-            lambda out: lib.srm_session_chunks_start(self._open(), from_, where, len(places), out),
+            lambda out: lib.srm_session_chunks_start(self._open(), from_, where, len(ends), out),
             keep,
             watch,
         )
@@ -275,10 +275,10 @@ class WriteSession:
             raise ValueError("the session is closed")
         return self._holder[0]
 
-    def _run(self, doing: str, start: Callable[[Any], int], keep: ExitStack, watch: Watch) -> Ids:
+    def _run(self, doing: str, start: Callable[[Any], int], keep: ExitStack, watch: Watch) -> bytes:
         with closing(Job(start, doing=doing, keep=keep)) as job:
             job.watch(watch)
-            return np.frombuffer(job.ids(), np.uint8).reshape(-1, CHUNK_ID_LEN)
+            return job.ids()
 
 
 def _segment_info(found: Any) -> SegmentInfo:

@@ -10,11 +10,9 @@ from contextlib import AbstractContextManager
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from strongroom._core import CHUNK_LEN
-from strongroom._core.segments import OK, WANT, want_error
+from strongroom._core.rows import Rows, each_id
+from strongroom._core.segments import WANT, Want, want_error
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -24,13 +22,11 @@ if TYPE_CHECKING:
 KEPT: Final = 4
 """Chunks that are kept because only a part of them was asked for."""
 
-_ID_LEN: Final = 32
-
 
 class ChunkFetcher(Protocol):
     """Where chunks come from: a repository."""
 
-    def fetch_into(self, wants: NDArray[np.void], buffer: Buffer) -> None:
+    def fetch_into(self, wants: Rows[Want], buffer: Buffer) -> None:
         """Write chunks to `off` in buffer, and into wants what came of each."""
 
 
@@ -41,7 +37,7 @@ class InTurn:
         """turn: see Repository."""
         self._turn = turn
 
-    def fetch_into(self, wants: NDArray[np.void], buffer: Buffer) -> None:
+    def fetch_into(self, wants: Rows[Want], buffer: Buffer) -> None:
         """See ChunkFetcher."""
         with self._turn() as opened:
             opened.segments.fetch_into(opened.index, wants, buffer)
@@ -59,7 +55,7 @@ class SnapshotFile(io.RawIOBase):
         """ids: 32 bytes for each started MiB of size."""
         super().__init__()
         self._chunks = chunks
-        self._ids = np.frombuffer(ids, np.uint8).reshape(-1, _ID_LEN)
+        self._ids = each_id(ids)
         self._size = size
         self._doing = doing
         self._at = 0
@@ -159,13 +155,12 @@ class SnapshotFile(io.RawIOBase):
         """Chunks to their place less shift. Raises what the first of them failed of."""
         if not numbers:
             return
-        wants = np.zeros(len(numbers), WANT)
-        wants["id"] = self._ids[numbers]
-        wants["raw_len"] = [self._length_of(number) for number in numbers]
-        wants["off"] = [number * CHUNK_LEN - shift for number in numbers]
+        wants = WANT.rows(
+            Want(self._ids[number], self._length_of(number), 0, number * CHUNK_LEN - shift)
+            for number in numbers
+        )
         self._chunks.fetch_into(wants, target)
-        for want in wants[wants["status"] != OK]:
-            offset = int(want["off"]) + shift
-            error = want_error(want, doing=f"{self._doing}, from byte {offset} on")
+        for want in wants:
+            error = want_error(want, doing=f"{self._doing}, from byte {want.off + shift} on")
             if error is not None:
                 raise error

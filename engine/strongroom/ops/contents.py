@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from strongroom._core import CHUNK_LEN, Watch
+from strongroom._core.rows import ID_LEN, Rows, each_id
+from strongroom._core.segments import OK, WANT, Want, want_error
 from strongroom._core.segments import SPARSE as WANT_SPARSE
-from strongroom._core.segments import WANT, want_error
 from strongroom.errors import StrongroomError, TargetError
-from strongroom.manifest.entry import ID_LEN, SPARSE, Entry
+from strongroom.manifest.entry import SPARSE, Entry
 from strongroom.ops.landing import Landing
 
 FILES_MAX: Final = 128  # open at once are twice as many
@@ -40,9 +38,8 @@ class Fetching(Protocol):
 class ChunkSource(Protocol):
     """Where chunks come from: Segments with an index."""
 
-    def start(self, wants: NDArray[np.void], fds: Sequence[int], /) -> Fetching:
-        """Begin to write chunks to files. At the end, what came of each stands in wants, an array
-        of WANT."""
+    def start(self, wants: Rows[Want], fds: Sequence[int], /) -> Fetching:
+        """Begin to write chunks to files. At the end, what came of each stands in wants."""
 
 
 @dataclass(slots=True, eq=False)
@@ -94,7 +91,7 @@ class _Running:
 
     batch: _Batch
     files: list[Pending]
-    wants: NDArray[np.void]
+    wants: Rows[Want]
     job: Fetching | None
 
 
@@ -180,36 +177,27 @@ class Contents:
             watch = Watch(lambda read, written: progress(read, done + written), watch.cancel)
         running.job.watch(watch)
         running.job.close()
-        self.done_bytes += int(running.wants["raw_len"].sum(dtype=np.uint64))
-        for bad in running.wants[running.wants["status"] != 0]:
-            self._blame(running.files[bad["file"]], bad)
+        for want in running.wants:
+            self.done_bytes += want.raw_len
+            if want.status != OK:
+                self._blame(running.files[want.file], want)
 
-    def _blame(self, file: Pending, bad: np.void) -> None:
+    def _blame(self, file: Pending, bad: Want) -> None:
         """Remember why a file cannot be had, and whether no other can either."""
         if file.error is None:
             file.error = want_error(bad, doing=f"restoring {os.fsdecode(file.entry.path)}")
-        if isinstance(file.error, TargetError) and int(bad["os_error"]) in _FULL:
+        if isinstance(file.error, TargetError) and bad.os_error in _FULL:
             self._full = file.error
 
 
-def _wants(pieces: list[_Piece], files: list[Pending]) -> NDArray[np.void]:
-    """A WANT for each chunk of all pieces."""
-    number = {id(file): index for index, file in enumerate(files)}
-    counts = np.array([len(piece.ids) // ID_LEN for piece in pieces], np.int64)
-    starts = np.cumsum(counts) - counts
-
-    def each(values: list[int], dtype: type[np.generic]) -> NDArray[np.generic]:
-        return np.repeat(np.array(values, dtype), counts)
-
-    wants = np.zeros(int(counts.sum()), WANT)
-    joined = b"".join([piece.ids for piece in pieces])
-    wants["id"] = np.frombuffer(joined, np.uint8).reshape(-1, ID_LEN)
-    within = np.arange(len(wants)) - np.repeat(starts, counts)
-    chunk = within + np.repeat(np.array([piece.first for piece in pieces], np.int64), counts)
-    wants["off"] = chunk * CHUNK_LEN
-    sizes = each([piece.file.entry.size for piece in pieces], np.uint64)
-    wants["raw_len"] = np.minimum(sizes - wants["off"], CHUNK_LEN)
-    wants["file"] = each([number[id(piece.file)] for piece in pieces], np.uint32)
-    sparse = [WANT_SPARSE * (piece.file.entry.flags & SPARSE) for piece in pieces]
-    wants["flags"] = each(sparse, np.uint32)
-    return wants
+def _wants(pieces: list[_Piece], files: list[Pending]) -> Rows[Want]:
+    """All chunks of all pieces."""
+    numbers = {id(file): number for number, file in enumerate(files)}
+    wants: list[Want] = []
+    for piece in pieces:
+        number, entry = numbers[id(piece.file)], piece.file.entry
+        flags = WANT_SPARSE * (entry.flags & SPARSE)
+        for chunk, one in enumerate(each_id(piece.ids), piece.first):
+            at = chunk * CHUNK_LEN
+            wants.append(Want(one, min(entry.size - at, CHUNK_LEN), number, at, flags))
+    return WANT.rows(wants)

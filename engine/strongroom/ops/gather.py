@@ -7,9 +7,6 @@ from dataclasses import dataclass, field
 from os import stat_result
 from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
-import numpy as np
-from numpy.typing import NDArray
-
 from strongroom._core import CHUNK_LEN
 from strongroom.errors import DamagedError, SourceError
 from strongroom.manifest.entry import (
@@ -44,8 +41,8 @@ Ready: TypeAlias = "tuple[bytes, int, int, bytes]"
 class ChunkPresence(Protocol):
     """Which chunks are stored."""
 
-    def find(self, ids: NDArray[np.uint8], /) -> NDArray[np.bool_]:
-        """For each of (n, 32) ids."""
+    def has_all(self, ids: bytes, /) -> bool:
+        """Are all of these, given one after another?"""
 
 
 class Fresh(NamedTuple):
@@ -236,20 +233,16 @@ class Gatherer:
 
     def _lost(self) -> list[_Kept]:
         """Kept files that have to be read all the same."""
-        kept, find = self._kept, self._chunks.find
-        if not kept or (not self._is_odd and find(_as_ids([one[2] for one in kept])).all()):
+        kept, has_all = self._kept, self._chunks.has_all
+        if not kept or (not self._is_odd and has_all(b"".join([one[2] for one in kept]))):
             return []
         slots = self._batch.slots
         return [
             one
             for one in kept
             if len(one[2]) != ID_LEN * chunks_of(cast(Ready, slots[one[0]])[2])
-            or not find(_as_ids([one[2]])).all()
+            or not has_all(one[2])
         ]
-
-
-def _as_ids(ids: list[bytes]) -> NDArray[np.uint8]:
-    return np.frombuffer(b"".join(ids), np.uint8).reshape(-1, ID_LEN)
 
 
 def _status(status: stat_result, type_: int) -> bytes:

@@ -17,7 +17,7 @@ from strongroom.ops.prune_plan import Plan, Planner
 from strongroom.repository.entry import KIND_REMOVE, Draft, LogEntry, SegmentRef
 from strongroom.repository.expiry import Clocks
 from strongroom.repository.head import entry_name
-from strongroom.repository.interval import as_ids, removed_in
+from strongroom.repository.interval import removed_in
 from strongroom.repository.log import OvertakenError
 from strongroom.repository.names import segment_name
 from strongroom.repository.opened import OpenRepository
@@ -266,8 +266,7 @@ class _Prune:
                     continue
                 with self._opened.open_manifest(snapshot) as manifest:
                     for block in read_ids(manifest, doing="pruning"):
-                        ids = as_ids(block)
-                        if not (index.find(ids) | copied.find(ids)).all():
+                        if not (index.find(block) | copied.find(block)).all():
                             raise OvertakenError("pruning: a new snapshot needs what was to go")
 
     def _withdraw(self, added: Iterable[SegmentRef]) -> None:

@@ -7,8 +7,9 @@ import grp
 import os
 import pwd
 import stat
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, TypeAlias
 
+from strongroom._core.session import FileResult
 from strongroom.manifest.entry import (
     BLOCK_DEVICE,
     CHAR_DEVICE,
@@ -39,26 +40,6 @@ TYPE_BITS: Final = 0o170000
 
 _UNSUPPORTED: Final = {errno.ENOTSUP, errno.ENOSYS}
 _GONE: Final = {errno.ENODATA, errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
-
-
-class ReadFile(NamedTuple):
-    """A regular file as it was when it was read; the first fields of a FILE_RESULT."""
-
-    status: int
-    os_error: int
-    mode: int
-    flags: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    ino: int
-    dev: int
-    nlink: int
-    uid: int
-    gid: int
-    first_id: int
-    id_count: int
-    new_len: int
 
 
 class Recorder:
@@ -92,7 +73,7 @@ class Recorder:
             self.xattrs(at, status.st_dev),
         )
 
-    def of_file(self, path: bytes, read: ReadFile, xattrs: Xattrs) -> Entry:
+    def of_file(self, path: bytes, read: FileResult, xattrs: Xattrs) -> Entry:
         """Of a regular file that was read."""
         return Entry(
             path,

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from strongroom._core import UNWATCHED, Endpoint, Watch
-from strongroom._core.session import CHANGED, NOT_REGULAR, OK
+from strongroom._core.session import CHANGED, NOT_REGULAR, OK, FileResult
 from strongroom.errors import SourceError
 from strongroom.manifest.entry import FILE, ID_LEN, Entry
 from strongroom.manifest.writer import ManifestWriter
 from strongroom.ops.counts import Counts
 from strongroom.ops.gather import Batch, Fresh, LinkKey
-from strongroom.ops.record import ReadFile, Recorder
+from strongroom.ops.record import Recorder
 
 
 class Reading(Protocol):
     """Files that are being read. Close it whatever happens."""
 
-    def watch(self, watch: Watch, /) -> tuple[NDArray[np.void], NDArray[np.uint8]]:
-        """At their end a FILE_RESULT for each, and the ids of all chunks, (n, 32)."""
+    def watch(self, watch: Watch, /) -> tuple[Iterable[FileResult], bytes]:
+        """At their end what became of each, and the ids of all chunks one after another."""
 
     def close(self) -> None:
         """Stop if they still are."""
@@ -36,10 +33,8 @@ class ChunkSink(Protocol):
     def start_files(self, paths: Sequence[bytes], /) -> Reading:
         """Begin to read them; one call at a time."""
 
-    def stream(
-        self, source: Endpoint, *, watch: Watch = UNWATCHED
-    ) -> tuple[Any, NDArray[np.uint8]]:
-        """A FILE_RESULT of which size and new_len count, and the ids of its chunks."""
+    def stream(self, source: Endpoint, *, watch: Watch = UNWATCHED) -> tuple[FileResult, bytes]:
+        """A result of which size and new_len count, and the ids of its chunks."""
 
 
 class Savepoints(Protocol):
@@ -76,7 +71,7 @@ class Recording:
         self._watch = watch
         self._milestones = milestones
         self._running: tuple[Batch, Reading | None] | None = None
-        self._links: dict[LinkKey, tuple[ReadFile, bytes]] = {}
+        self._links: dict[LinkKey, tuple[FileResult, bytes]] = {}
         self.done_bytes = 0
         """Sizes of files that were read or taken over."""
         self.new_bytes = 0
@@ -115,7 +110,7 @@ class Recording:
         if running is not None and running[1] is not None:
             running[1].close()
 
-    def _end_reading(self) -> tuple[Batch, list[ReadFile], bytes] | None:
+    def _end_reading(self) -> tuple[Batch, list[FileResult], bytes] | None:
         """The batch that was taken last, and what was read for it."""
         if self._running is None:
             return None
@@ -128,11 +123,11 @@ class Recording:
         finally:
             self.close()
         self.done_bytes += batch.bytes
-        self.new_bytes += int(results["new_len"].sum(dtype=np.uint64))
-        rows = map(ReadFile._make, results[list(ReadFile._fields)].tolist())
-        return batch, list(rows), ids.tobytes()
+        reads = list(results)
+        self.new_bytes += sum(read.new_len for read in reads)
+        return batch, reads, ids
 
-    def _write_down(self, batch: Batch, reads: list[ReadFile], ids: bytes) -> None:
+    def _write_down(self, batch: Batch, reads: list[FileResult], ids: bytes) -> None:
         for error in batch.errors:
             self._fail(error)
         rows, put = iter(reads), self._manifest.put
@@ -159,13 +154,13 @@ class Recording:
         result, ids = self._sink.stream(source, watch=self._from_here())
         now = time.time_ns()
         uid, gid = os.geteuid(), os.getegid()
-        entry = Entry(name, FILE, 0o600, uid, gid, now, now, 0, 0, 1, int(result["size"]))
+        entry = Entry(name, FILE, 0o600, uid, gid, now, now, 0, 0, 1, result.size)
         entry = entry._replace(user=self._recorder.user(uid), group=self._recorder.group(gid))
-        self._manifest.add(entry, ids.tobytes())
+        self._manifest.add(entry, ids)
         self.done_bytes += entry.size
-        self.new_bytes += int(result["new_len"])
+        self.new_bytes += result.new_len
 
-    def _record(self, file: Fresh, read: ReadFile, ids: bytes) -> None:
+    def _record(self, file: Fresh, read: FileResult, ids: bytes) -> None:
         if read.status == CHANGED:
             self._fail(SourceError(f"reading {_shown(file)}: it changed while it was read"))
         elif read.status == NOT_REGULAR:

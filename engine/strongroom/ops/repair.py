@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-import numpy as np
-
 from strongroom._core import UNWATCHED, Watch
+from strongroom._core.rows import as_ids, each_id
 from strongroom.errors import DamagedError, SourceError, StrongroomError
-from strongroom.manifest.entry import FILE, ID_LEN
+from strongroom.manifest.entry import FILE
 from strongroom.manifest.reader import ManifestReader
 from strongroom.ops.verify import Finding, verify
 from strongroom.repository.entry import Draft
-from strongroom.repository.interval import as_ids
 from strongroom.repository.names import segment_name
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.private import Private
@@ -79,7 +77,7 @@ def repair(
     read = new_bytes = 0
     if lost.ids:
         read, new_bytes = _store(opened, sources, lost, Effort(threads=threads), inner)
-    found = opened.index.find(as_ids(b"".join(lost.ids))) if lost.ids else np.zeros(0, bool)
+    found = opened.index.find(b"".join(lost.ids))
     hurt = sum(_name_hurt(opened, snapshot, report) for snapshot in opened.snapshots)
     return RepairResult(len(lost.ids), int(found.sum()), read, new_bytes, hurt, unread)
 
@@ -129,8 +127,7 @@ def _missing(
             missing: list[bytes] = []
             for block in reader.ids():
                 rows = as_ids(block)
-                lost = rows[~opened.index.find(rows)].tobytes()
-                missing += [lost[at : at + ID_LEN] for at in range(0, len(lost), ID_LEN)]
+                missing += each_id(rows[~opened.index.find(rows)].tobytes())
             if missing:
                 yield entry.path, entry.size, missing
 

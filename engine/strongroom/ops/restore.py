@@ -6,11 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from strongroom._core import UNWATCHED, Watch
-from strongroom._core.segments import OK, want_error
+from strongroom._core.rows import Rows
+from strongroom._core.segments import OK, Want, want_error
 from strongroom.errors import DamagedError
 from strongroom.ops.contents import Fetching
 from strongroom.ops.restore_options import Reports, RestoreCounts, RestoreOptions
@@ -27,7 +25,7 @@ class RepositoryChunks:
     threads: int = 0
     """At most this many; 0: as many as there are processors."""
 
-    def start(self, wants: NDArray[np.void], fds: Sequence[int], /) -> Fetching:
+    def start(self, wants: Rows[Want], fds: Sequence[int], /) -> Fetching:
         """Begin to write them to files."""
         job = self.repository.segments.start_fetch(
             self.repository.index, wants, fds, threads=self.threads
@@ -41,15 +39,15 @@ class _Noting:
 
     repository: OpenRepository
     job: Fetching
-    wants: NDArray[np.void]
+    wants: Rows[Want]
 
     def watch(self, watch: Watch, /) -> object:
         """See Fetching."""
         done = self.job.watch(watch)
-        bad = self.wants[self.wants["status"] != OK]
-        damaged = [isinstance(want_error(one, doing=""), DamagedError) for one in bad]
-        if any(damaged):
-            self.repository.note_bad(bad["id"][damaged])
+        bad = [want for want in self.wants if want.status != OK]
+        damaged = [w.id for w in bad if isinstance(want_error(w, doing=""), DamagedError)]
+        if damaged:
+            self.repository.note_bad(damaged)
         return done
 
     def close(self) -> None:

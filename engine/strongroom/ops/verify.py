@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from strongroom._core import CHUNK_LEN, TYPE_DATA, TYPE_MANIFEST, UNWATCHED, Watch
+from strongroom._core.rows import as_array
 from strongroom._core.segments import segment_error
 from strongroom.errors import CancelledError, DamagedError, StrongroomError
-from strongroom.manifest.entry import FILE, ID_LEN, chunks_of
+from strongroom.manifest.entry import FILE, chunks_of
 from strongroom.manifest.reader import ManifestReader
 from strongroom.ops.subset import AllOfThem, DataSource, SubsetSource
 from strongroom.ops.threads import thread_limit
@@ -114,7 +114,7 @@ class _Verification:
     def run(self, source: DataSource | None, on_total: Callable[[int], None]) -> VerifyResult:
         segments = list(self._opened.log.segments())
         self._check_presence(segments)
-        bad: dict[bytes, NDArray[np.uint8]] = {}
+        bad: dict[bytes, bytes] = {}
         lengths = {s.id: s.length for s in segments if s.type == TYPE_MANIFEST}
         snapshots = self._opened.snapshots
         costs = [lengths[one.id] + one.entries * _ENTRY for one in snapshots]
@@ -163,11 +163,9 @@ class _Verification:
                 self._blame(segment.id, error)
             self._pause()
 
-    def _check_data(
-        self, due: Sequence[SegmentRef], source: DataSource
-    ) -> dict[bytes, NDArray[np.uint8]]:
+    def _check_data(self, due: Sequence[SegmentRef], source: DataSource) -> dict[bytes, bytes]:
         """Read data segments. The ids of chunks that are bad, by segment."""
-        lost: dict[bytes, NDArray[np.uint8]] = {}
+        lost: dict[bytes, bytes] = {}
         for at in range(0, len(due), source.at_once):
             batch = due[at : at + source.at_once]
             statuses, bad = self._opened.segments.verify(
@@ -237,12 +235,11 @@ class _Verification:
         self, files: list[tuple[bytes, int]], blocks: list[bytes]
     ) -> Iterator[tuple[bytes, str]]:
         """Are all chunks known, and as long as the files' sizes say?"""
-        ids = np.frombuffer(b"".join(blocks), np.uint8).reshape(-1, ID_LEN)
-        lengths = self._opened.index.lengths(ids)
+        lengths = as_array(self._opened.index.lengths(b"".join(blocks)), np.uint32)
         sizes = np.array([size for _, size in files], np.int64)
         counts = -(-sizes // CHUNK_LEN)
         ends = np.cumsum(counts)
-        due = np.full(len(ids), CHUNK_LEN, np.uint32)
+        due = np.full(len(lengths), CHUNK_LEN, np.uint32)
         due[ends - 1] = sizes - (counts - 1) * CHUNK_LEN
         if (lengths == due).all():
             return

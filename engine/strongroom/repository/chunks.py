@@ -3,14 +3,12 @@ segments say."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from strongroom._core import TYPE_DATA, UNWATCHED, Watch
 from strongroom._core.index import LOCATION, ChunkIndex, read_note
+from strongroom._core.rows import each_id
 from strongroom._core.segments import Segments
 from strongroom.errors import DamagedError, SourceError, StrongroomError, TargetError
 from strongroom.repository.cache import TABLES_MAX, Place, TableFolder, make_note
@@ -83,7 +81,7 @@ class ChunkTables:
     def load_damaged(
         self,
         ids: Collection[bytes],
-        bad: Mapping[bytes, NDArray[np.uint8]],
+        bad: Mapping[bytes, bytes],
         *,
         watch: Watch = UNWATCHED,
     ) -> None:
@@ -92,24 +90,24 @@ class ChunkTables:
         self._load([one for one in ids if one not in bad], watch=watch)
         for one in ids:
             if one in bad:
-                self._load_without(one, bad[one], watch)
+                self._load_without(one, each_id(bad[one]), watch)
 
-    def _load_without(self, segment: bytes, bad: NDArray[np.uint8], watch: Watch) -> None:
+    def _load_without(self, segment: bytes, bad: Sequence[bytes], watch: Watch) -> None:
         """Bad chunks are where they were before, or nowhere."""
-        before = [self.index.locate(one.tobytes()) for one in bad]
+        before = {one: self.index.locate(one) for one in bad}
         self._load([segment], watch=watch)
-        known = np.array([at is not None for at in before], dtype=bool)
-        self.index.remove(bad[~known])
-        self.index.put(bad[known], np.array([at for at in before if at is not None], LOCATION))
+        known = {one: at for one, at in before.items() if at is not None}
+        self.index.remove(b"".join(before.keys() - known.keys()))
+        self.index.put(b"".join(known), LOCATION.rows(known.values()).memory)
         self._holed.add(segment)
         self._changed = True
 
-    def remove(self, ids: NDArray[np.uint8]) -> set[bytes]:
+    def remove(self, ids: Sequence[bytes]) -> set[bytes]:
         """Forget chunks, wherever they are. The segments that they were last known to be in."""
         names = {number: name for name, number in self.index.numbers().items()}
-        found = (self.index.locate(one.tobytes()) for one in ids)
-        segments = {names[at[0]] for at in found if at is not None and at[0] in names}
-        self.index.remove(ids)
+        found = (self.index.locate(one) for one in ids)
+        segments = {names[at.segment] for at in found if at is not None and at.segment in names}
+        self.index.remove(b"".join(ids))
         self._holed |= segments
         self._changed = True
         return segments

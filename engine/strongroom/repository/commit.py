@@ -87,7 +87,7 @@ class Commits:
         tables.follow(own=session.id)
         doing = f"committing snapshot {snapshot.id.hex()}"
         with self._open_manifest(snapshot) as manifest:
-            check_chunks(manifest, tables.index.find, doing=doing)
+            check_chunks(manifest, tables.index.has_all, doing=doing)
 
     def _keep_data(self, draft: Draft) -> None:
         """Commit what a session stored, without its snapshot."""

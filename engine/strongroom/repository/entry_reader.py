@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Final
 
-import numpy as np
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from numpy.typing import NDArray
 
 from strongroom._core import TYPE_DATA, TYPE_MANIFEST
 from strongroom.errors import DamagedError, UnsupportedError
@@ -42,18 +41,6 @@ from strongroom.repository.private import Private, decode_private
 
 ID_LEN: Final = 16
 HASH_LEN: Final = 32
-
-# SEGMENT and TOMBSTONE, seen so that millions are compared at once.
-_ROW: Final = np.dtype(
-    {
-        "names": ["id", "type", "type_and_seq"],
-        "formats": ["(2,)u8", "u1", ">u8"],
-        "offsets": [0, 56, 56],
-        "itemsize": SEGMENT.size,
-    }
-)
-_SEQ_MASK: Final = np.uint64(2**56 - 1)
-_TOMBSTONE_ROW: Final = np.dtype([("id", "(2,)u8"), ("seq", ">u8")])
 
 
 class EntryReader:
@@ -126,7 +113,8 @@ class EntryReader:
         digest, rows, names, names_gone = _cut(stored, lists)
         if is_checkpoint:
             checkpoint = Checkpoint((before, digest), rows, names)
-            _check_checkpoint(checkpoint, seq, doing=doing)
+            if not _checkpoint_rows().is_consistent(checkpoint, seq, doing=doing):
+                raise _contradiction(doing)
             return entry._replace(checkpoint=checkpoint), sealed_at
         _check_segments(rows, doing=doing)
         removed, lost = _ids(names), _ids(names_gone)
@@ -154,6 +142,13 @@ class EntryReader:
         return decode_private(plain, doing=doing)
 
 
+def _checkpoint_rows() -> ModuleType:
+    """Loaded with the first checkpoint, as numpy comes with it."""
+    from strongroom.repository import checkpoint_rows
+
+    return checkpoint_rows
+
+
 def _contradiction(doing: str) -> DamagedError:
     return DamagedError(f"{doing}: its fields contradict each other")
 
@@ -178,31 +173,6 @@ def _check_segments(rows: bytes, *, doing: str) -> None:
             raise _contradiction(doing)
 
 
-def _check_checkpoint(checkpoint: Checkpoint, seq: int, *, doing: str) -> None:
-    """Of millions of segments: in arrays."""
-    rows = np.frombuffer(checkpoint.segments, _ROW)
-    unknown = rows["type"][(rows["type"] != TYPE_DATA) & (rows["type"] != TYPE_MANIFEST)]
-    if len(unknown):
-        raise UnsupportedError(f"{doing}: it lists a segment of type {unknown[0]}")
-    tombstones = np.frombuffer(checkpoint.tombstones, _TOMBSTONE_ROW)
-    origins = np.concatenate((rows["type_and_seq"] & _SEQ_MASK, tombstones["seq"]))
-    before, digest = checkpoint.previous
-    if (
-        _has_double(np.concatenate((rows["id"], tombstones["id"])))
-        or ((origins < 1) | (origins >= seq)).any()
-        or not before < seq
-        or (before == 0) != (not any(digest))
-    ):
-        raise _contradiction(doing)
-
-
-def _has_double(ids: NDArray[np.uint64]) -> bool:
-    """ids: two halves each."""
-    order = np.lexsort((ids[:, 1], ids[:, 0]))
-    ids = ids[order]
-    return bool((ids[1:] == ids[:-1]).all(axis=1).any())
-
-
 def _check_private(private: Private, entry: LogEntry, *, doing: str) -> None:
     """What is sealed in an entry is what its kind allows."""
     checkpoint = entry.checkpoint
@@ -216,10 +186,10 @@ def _check_private(private: Private, entry: LogEntry, *, doing: str) -> None:
         if private.snapshot.partial is not allowed:
             raise _contradiction(doing)
         snapshots.append(private.snapshot)
-    stored = entry.segments_stored if checkpoint is None else checkpoint.segments
-    rows = np.frombuffer(stored, f"V{SEGMENT.size}")
-    manifests = rows[np.frombuffer(stored, _ROW)["type"] == TYPE_MANIFEST].tobytes()
-    named = {row[:2] for row in SEGMENT.iter_unpack(manifests)}
+    stored = entry.segments_stored
+    if checkpoint is not None:
+        stored = _checkpoint_rows().manifest_rows(checkpoint)
+    named = {row[:2] for row in SEGMENT.iter_unpack(stored) if row[3] == TYPE_MANIFEST}
     listed = [(snapshot.id, snapshot.root) for snapshot in snapshots]
     if not named.issuperset(listed):
         raise DamagedError(f"{doing}: its snapshot has no manifest among its segments")

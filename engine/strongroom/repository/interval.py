@@ -7,16 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from strongroom.manifest.ids import read_ids
 from strongroom.manifest.reader import Readable
 from strongroom.repository.entry import Draft, LogEntry
 from strongroom.repository.log import OvertakenError
-
-Find = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
-"""Which of (n, 32) chunk ids are stored."""
 
 
 def removed_in(entries: Sequence[LogEntry]) -> set[bytes]:
@@ -24,10 +18,11 @@ def removed_in(entries: Sequence[LogEntry]) -> set[bytes]:
     return {name for entry in entries for name in entry.tombstones}
 
 
-def check_chunks(manifest: Readable, find: Find, *, doing: str) -> None:
-    """Is everything stored that a manifest refers to? Raises OvertakenError, DamagedError."""
+def check_chunks(manifest: Readable, has_all: Callable[[bytes], bool], *, doing: str) -> None:
+    """Is everything stored that a manifest refers to? has_all: are chunks, whose ids come one after
+    another? Raises OvertakenError, DamagedError."""
     for block in read_ids(manifest, doing=doing):
-        if not find(as_ids(block)).all():
+        if not has_all(block):
             raise OvertakenError(f"{doing}: somebody removed chunks that it relied on")
 
 
@@ -50,8 +45,3 @@ def keep_relied_on(
         return draft
 
     return revise
-
-
-def as_ids(joined: bytes) -> NDArray[np.uint8]:
-    """(n, 32) of ids one after another."""
-    return np.frombuffer(joined, np.uint8).reshape(-1, 32)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom._core.index import ChunkIndex
@@ -183,8 +180,8 @@ class OpenRepository:
         """The index as it is now, in a table of its own, to be closed. Raises TargetError."""
         return self._open_tables().copy()
 
-    def note_bad(self, ids: NDArray[np.uint8]) -> None:
-        """Chunks, (n, 32), that turned out damaged: the next backup is to store them again."""
+    def note_bad(self, ids: Sequence[bytes]) -> None:
+        """Chunks that turned out damaged: the next backup is to store them again."""
         tables = self._open_tables()
         self.suspects.add(tables.remove(ids))
         tables.keep()
@@ -193,13 +190,13 @@ class OpenRepository:
         self,
         *,
         damaged: Collection[bytes] = (),
-        bad: Mapping[bytes, NDArray[np.uint8]] | None = None,
+        bad: Mapping[bytes, bytes] | None = None,
         watch: Watch = UNWATCHED,
     ) -> dict[bytes, StrongroomError]:
         """Make the index anew from the segments alone. What could not be read of which.
 
-        damaged, bad: segments known to be damaged, and of each the chunks, (n, 32), that are bad in
-        it: they count as stored only where another segment has them.
+        damaged, bad: segments known to be damaged, and of each the ids of the chunks that are bad
+        in it, one after another: they count as stored only where another segment has them.
         """
         self._forget_tables()
         chunks.forget(self._cache)

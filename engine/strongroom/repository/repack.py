@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from strongroom._core.index import ChunkIndex
 from strongroom._core.jobs import UNWATCHED, Watch
+from strongroom._core.rows import as_ids
 from strongroom._core.segments import OK, WANT, Segments, want_error
 from strongroom._core.session import WriteSession
 from strongroom.errors import DamagedError
@@ -19,9 +20,9 @@ BYTES_MAX: Final = 64 << 20
 
 
 class UnreadableError(DamagedError):
-    """Chunks that are needed cannot be read any more. `ids`: which, (n, 32)."""
+    """Chunks that are needed cannot be read any more. `ids`: which."""
 
-    def __init__(self, message: str, ids: NDArray[np.uint8]) -> None:
+    def __init__(self, message: str, ids: Sequence[bytes]) -> None:
         super().__init__(message)
         self.ids = ids
 
@@ -48,25 +49,27 @@ def copy_chunks(
     """
     for group, memory, ends in _read(segments, index, chunks, watch):
         ids = write.chunks(memory, ends, watch=Watch(cancel=watch.cancel))
-        if not np.array_equal(ids, group["id"]):
-            raise UnreadableError("storing chunks again: they changed in memory", group["id"])
+        if not np.array_equal(as_ids(ids), group["id"]):
+            changed = [one.tobytes() for one in group["id"]]
+            raise UnreadableError("storing chunks again: they changed in memory", changed)
 
 
 def _read(
     segments: Segments, index: ChunkIndex, chunks: NDArray[np.void], watch: Watch
-) -> Iterator[tuple[NDArray[np.void], bytearray, NDArray[np.uint64]]]:
+) -> Iterator[tuple[NDArray[np.void], bytearray, list[int]]]:
     """Chunks, what they are one behind the other, and where each ends."""
     for group in _groups(chunks):
         ends = np.cumsum(group["raw_len"], dtype=np.uint64)
-        wants = np.zeros(len(group), WANT)
-        wants["id"], wants["raw_len"] = group["id"], group["raw_len"]
-        wants["off"] = ends - group["raw_len"]
+        wants = WANT.zeros(len(group))
+        wants.array["id"], wants.array["raw_len"] = group["id"], group["raw_len"]
+        wants.array["off"] = ends - group["raw_len"]
         memory = bytearray(int(ends[-1]))
         segments.fetch_into(index, wants, memory, watch=Watch(cancel=watch.cancel))
-        bad = wants[wants["status"] != OK]
-        if len(bad):
-            raise UnreadableError(str(want_error(bad[0], doing="storing chunks again")), bad["id"])
-        yield group, memory, ends
+        bad = [want for want in wants if want.status != OK]
+        if bad:
+            message = str(want_error(bad[0], doing="storing chunks again"))
+            raise UnreadableError(message, [want.id for want in bad])
+        yield group, memory, ends.tolist()
 
 
 def _groups(chunks: NDArray[np.void]) -> Iterator[NDArray[np.void]]:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from strongroom._core import TYPE_DATA, UNWATCHED, Watch
 from strongroom._core.marks import Marks
+from strongroom._core.rows import as_ids
 from strongroom.errors import CancelledError, DamagedError, StrongroomError
 from strongroom.manifest.ids import read_ids
 from strongroom.repository.entry import SegmentRef
-from strongroom.repository.interval import as_ids
 from strongroom.repository.names import SEGMENTS, segment_id_of, segment_name
 from strongroom.repository.opened import OpenRepository
 from strongroom.repository.stored_segment import check_segment
@@ -31,7 +31,7 @@ class Need:
     """What is needed of a segment."""
 
     chunks: NDArray[np.void]
-    """A CHUNK_ENTRY each, in the order of storing."""
+    """An array of CHUNK_ENTRY, in the order of storing."""
     stored_bytes: int
     """Of these, heads of records included."""
     unneeded_bytes: int
@@ -81,7 +81,7 @@ class Survey:
         """What is needed of a segment, by its directory. Raises DamagedError, SourceError."""
         doing = f"pruning: segment {segment.id.hex()}"
         check_segment(self._opened.store, segment, doing=doing)
-        entries = self._opened.segments.directory(segment.id)
+        entries = self._opened.segments.directory(segment.id).array
         needed = self._marks.marked(entries["id"])
         lengths = entries["stored_len"].astype(np.uint64) + np.uint64(RECORD_HEAD_LEN)
         stored = int(lengths[needed].sum())
