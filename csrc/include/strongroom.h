@@ -89,6 +89,11 @@ void srm_build_info_get(srm_build_info *out);
 const char *srm_status_text(int status);
 const char *srm_place_text(int place);
 
+/* ---- Secrets ----------------------------------------------------------------------------- */
+
+/* Are these the same? In time that depends on len alone. Any thread. SRM_EAUTH: no; SRM_EINVAL. */
+SRM_MUST_USE srm_status srm_equal(const uint8_t *a, const uint8_t *b, size_t len);
+
 /* ---- Headers ----------------------------------------------------------------------------- */
 
 typedef struct srm_envelope {

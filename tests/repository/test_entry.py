@@ -129,7 +129,7 @@ def test_two_attempts_never_share_a_key() -> None:
 
 
 def test_random_numbers_that_repeat_make_no_key_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entries.secrets, "token_bytes", bytes)
+    monkeypatch.setattr(entries.os, "urandom", bytes)
     later = DRAFT._replace(private=DRAFT.private._replace(time=DRAFT.private.time + 1))
     one, other = (
         make_entry(draft, KEYS, seq=7, prev=PREV, repo_id=REPO_ID) for draft in (DRAFT, later)

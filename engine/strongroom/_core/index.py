@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import Lock
@@ -143,7 +142,7 @@ class ChunkIndex:
         doing = f"writing {path}"
         if len(note) > NOTE_LEN:
             raise ValueError(f"a note has up to {NOTE_LEN} bytes, not {len(note)}")
-        unfinished = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        unfinished = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         try:
             fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import sys
 
 import click
@@ -54,7 +54,7 @@ def command(
         root, password = RootKey.generate(), credential
         if not force:
             check_strength(credential)
-    repo_id = secrets.token_bytes(32)
+    repo_id = os.urandom(32)
     written = recovery.write_files(root, repository=store.url, repo_id=repo_id)
     try:
         if password is not None:

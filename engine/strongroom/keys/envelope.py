@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hmac
-import secrets
+import os
 import struct
 from typing import NamedTuple, TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from strongroom._core.secrets import equal
 from strongroom.errors import DamagedError, WrongKeyError
 from strongroom.keys.password import KdfParameters, Password
 from strongroom.keys.rootkey import RootKey
@@ -36,7 +36,7 @@ class Session(NamedTuple):
     @classmethod
     def fresh(cls) -> Session:
         """Random ids, for a stream on its own."""
-        return cls(secrets.token_bytes(32), secrets.token_bytes(16))
+        return cls(os.urandom(32), os.urandom(16))
 
     def aad(self, envelope_type: int) -> bytes:
         """What an envelope of this type authenticates beside the key it wraps."""
@@ -112,10 +112,10 @@ def _owner_body(root: RootKey, session: Session, session_key: bytes) -> bytes:
 def _open_owner(root: RootKey, session: Session, body: bytes, *, doing: str) -> bytes:
     esalt, stored, wrapped = body[:32], body[32:64], body[64:]
     commitment, key = _owner_keys(root, session, esalt)
-    if not hmac.compare_digest(commitment, stored):
+    if not equal(commitment, stored):
         raise WrongKeyError(f"{doing}: wrong key, or the envelope was altered")
     session_key = _unwrap(key, wrapped, session.aad(OWNER), doing=doing)
-    if not hmac.compare_digest(_owner_salt(root, session, session_key), esalt):
+    if not equal(_owner_salt(root, session, session_key), esalt):
         raise DamagedError(f"{doing}: owner envelope: authentication failed")
     return session_key
 
@@ -134,7 +134,7 @@ def password_body(password: Password, session: Session, session_key: bytes) -> b
     """A password envelope's body; slots of repositories hold the same."""
     kdf = password.kdf
     parameters = _PASSWORD_PARAMS.pack(kdf.memory_kib, kdf.passes, kdf.lanes, 0)
-    salt = secrets.token_bytes(32)
+    salt = os.urandom(32)
     commitment, key = _password_keys(password, session, parameters, salt)
     wrapped = AESGCM(key).encrypt(_NONCE, session_key, session.aad(PASSWORD))
     return parameters + salt + commitment + wrapped
@@ -144,7 +144,7 @@ def open_password_body(password: Password, session: Session, body: bytes, *, doi
     """The key in it. Raises WrongKeyError, DamagedError, LimitError."""
     parameters, salt, stored, wrapped = body[:8], body[8:40], body[40:72], body[72:]
     commitment, key = _password_keys(password, session, parameters, salt)
-    if not hmac.compare_digest(commitment, stored):
+    if not equal(commitment, stored):
         raise WrongKeyError(f"{doing}: wrong password, or the envelope was altered")
     return _unwrap(key, wrapped, session.aad(PASSWORD), doing=doing)
 

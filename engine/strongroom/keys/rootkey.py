@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hmac
-import secrets
+import os
 from typing import Final, NoReturn
 
+from strongroom._core.secrets import equal
 from strongroom.errors import InvalidKeyError
 
 KEY_LEN: Final = 32
@@ -28,7 +28,7 @@ class RootKey:
     @classmethod
     def generate(cls) -> RootKey:
         """A fresh key from the operating system's random generator."""
-        return cls(secrets.token_bytes(KEY_LEN))
+        return cls(os.urandom(KEY_LEN))
 
     @classmethod
     def from_digits(cls, digits: str) -> RootKey:
@@ -57,7 +57,7 @@ class RootKey:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RootKey):
             return NotImplemented
-        return hmac.compare_digest(self._secret, other._secret)
+        return equal(self._secret, other._secret)
 
     def __repr__(self) -> str:
         return "RootKey(hidden)"

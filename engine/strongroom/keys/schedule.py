@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
 
@@ -21,6 +21,13 @@ def label(name: bytes, *context: bytes) -> bytes:
 def expand(key: bytes, info: bytes, length: int) -> bytes:
     """HKDF-Expand."""
     return HKDFExpand(algorithm=SHA256(), length=length, info=info).derive(key)
+
+
+def sha256(data: bytes | memoryview) -> bytes:
+    """32 bytes, by the same OpenSSL as all else; hashlib brings another, which takes a while."""
+    hashed = Hash(SHA256())
+    hashed.update(data)
+    return hashed.finalize()
 
 
 def mac(key: bytes, *pieces: bytes | bytearray | memoryview) -> bytes:

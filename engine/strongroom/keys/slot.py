@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+import os
 import struct
 from typing import Final, NamedTuple
 
@@ -16,6 +15,7 @@ from strongroom.keys.envelope import (
 )
 from strongroom.keys.password import KdfParameters, Password
 from strongroom.keys.rootkey import RootKey
+from strongroom.keys.schedule import sha256
 
 SLOT_PASSWORD: Final = 1
 SLOT_VAULT: Final = 2
@@ -48,7 +48,7 @@ class Slot(NamedTuple):
 
 def make_slot(password: Password, repo_id: bytes, root: RootKey, *, created: int) -> bytes:
     """A new slot as stored, under a random id. One Argon2id."""
-    slot_id = secrets.token_bytes(ID_LEN)
+    slot_id = os.urandom(ID_LEN)
     body = password_body(password, Session(repo_id, slot_id), root.to_bytes())
     return frame_slot(SLOT_PASSWORD, slot_id, repo_id, created, body)
 
@@ -56,7 +56,7 @@ def make_slot(password: Password, repo_id: bytes, root: RootKey, *, created: int
 def frame_slot(kind: int, slot_id: bytes, repo_id: bytes, created: int, body: bytes) -> bytes:
     """A slot as stored, around its body."""
     head = _HEAD.pack(_MAGIC, _VERSION, kind, 0, len(body), slot_id, repo_id, created)
-    return head + body + hashlib.sha256(head + body).digest()
+    return head + body + sha256(head + body)
 
 
 def parse_slot(stored: bytes, *, doing: str) -> Slot:
@@ -65,7 +65,7 @@ def parse_slot(stored: bytes, *, doing: str) -> Slot:
     if len(stored) < _HEAD.size + _DIGEST_LEN or len(stored) > SLOT_LEN_MAX:
         raise DamagedError(f"{doing}: a slot does not have {len(stored)} bytes")
     content, digest = stored[:-_DIGEST_LEN], stored[-_DIGEST_LEN:]
-    if content[:8] != _MAGIC or hashlib.sha256(content).digest() != digest:
+    if content[:8] != _MAGIC or sha256(content) != digest:
         raise DamagedError(f"{doing}: it is no slot, or it is damaged")
     _, version, kind, zero, length, slot_id, repo_id, created = _HEAD.unpack_from(content)
     if version != _VERSION:

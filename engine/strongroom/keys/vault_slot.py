@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -43,7 +43,7 @@ def make_vault_slot(
         raise ValueError("a vault slot has one or two records, and a URL")
     if owner.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw) != place.owner_pk:
         raise ValueError("a vault slot is signed by its owner")
-    slot_id = secrets.token_bytes(ID_LEN)
+    slot_id = os.urandom(ID_LEN)
     body = _HEAD.pack(place.vault_id, place.owner_pk, len(place.records), 0, len(url))
     body += b"".join(_RECORD.pack(*record) for record in place.records) + url
     signature = owner.sign(_statement(repo_id, slot_id, body))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from typing import Final
 
 from strongroom.ops.folders import Folders, split
@@ -18,7 +17,7 @@ _NOT_HERE: Final = {errno.EOPNOTSUPP, errno.EINVAL, errno.EISDIR, errno.ENOENT, 
 
 def temporary_name() -> bytes:
     """A name that nobody else takes."""
-    return b".strongroom-" + secrets.token_hex(8).encode()
+    return b".strongroom-" + os.urandom(8).hex().encode()
 
 
 class Landing:

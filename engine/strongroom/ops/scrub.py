@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +62,7 @@ def scrub_descriptor(
         raise UsageError(f"a root has {ROOT_LEN} bytes, not {len(root)}; use bytes.fromhex")
     header = read_header(source_fd, doing=doing)
     result = _core.scrub(header, source_fd, doing=doing, threads=thread_limit(threads), watch=watch)
-    if root is not None and not hmac.compare_digest(root, result.root):
+    if root is not None and root != result.root:
         raise DamagedError(
             f"{doing}: its root is {result.root.hex()}, not the one given",
             hint="it is whole in itself, but it is not the file that root names",

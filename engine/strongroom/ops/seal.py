@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,7 +134,7 @@ def seal_options(key: Credential, *, level: int, pad: bool, threads: int | None)
     if not 0 <= level <= _core.LEVEL_MAX:
         raise UsageError(f"the compression level is 0 to {_core.LEVEL_MAX}, not {level}")
     session = Session.fresh()
-    session_key = secrets.token_bytes(32)
+    session_key = os.urandom(32)
     return SealOptions(
         repo_id=session.repo_id,
         session_id=session.session_id,

@@ -7,7 +7,7 @@ ends amends those before it: it says what was learned later of the same entries.
 
 from __future__ import annotations
 
-import secrets
+import os
 import struct
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -80,7 +80,7 @@ class TableFolder:
     def add(self, save: Callable[[Path], None]) -> Path | None:
         """Let save write a table under a new name, which is returned. If it cannot be kept (None),
         that costs time but nothing else."""
-        path = self.folder / (secrets.token_hex(16) + _SUFFIX)
+        path = self.folder / (os.urandom(16).hex() + _SUFFIX)
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             save(path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import struct
 from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from strongroom._core.secrets import equal
 from strongroom.errors import (
     DamagedError,
     NoRepositoryError,
@@ -17,7 +16,7 @@ from strongroom.errors import (
     WrongKeyError,
 )
 from strongroom.keys.rootkey import RootKey
-from strongroom.keys.schedule import RepositoryKeys, check_key, mac, sign_key
+from strongroom.keys.schedule import RepositoryKeys, check_key, mac, sha256, sign_key
 from strongroom.stores import Store
 
 NAME: Final = "config"
@@ -42,12 +41,12 @@ class Config(NamedTuple):
     @property
     def digest(self) -> bytes:
         """What the first log entry names as the one before it."""
-        return hashlib.sha256(self.stored).digest()
+        return sha256(self.stored)
 
     def belongs_to(self, root: RootKey) -> bool:
         """Is that the root key of this repository?"""
         expected = mac(check_key(root, self.repo_id), self.stored[:_CHECKED])
-        return hmac.compare_digest(expected, self.stored[_CHECKED:_DIGESTED])
+        return equal(expected, self.stored[_CHECKED:_DIGESTED])
 
     def keys(self, root: RootKey, *, doing: str) -> RepositoryKeys:
         """The repository's keys. Raises WrongKeyError."""
@@ -72,14 +71,14 @@ def make_config(root: RootKey, repo_id: bytes) -> Config:
     public = public_key(sign_key(root, repo_id))
     fields = _FIELDS.pack(_MAGIC, _VERSION, _SUITE, 0, repo_id, public)
     fields += mac(check_key(root, repo_id), fields)
-    return Config(repo_id, public, fields + hashlib.sha256(fields).digest())
+    return Config(repo_id, public, fields + sha256(fields))
 
 
 def parse_config(stored: bytes, *, doing: str) -> Config:
     """Raises DamagedError, UnsupportedError."""
     if stored[:8] != _MAGIC or len(stored) < _LEN:
         raise DamagedError(f"{doing}: config: it is cut off or overwritten")
-    if hashlib.sha256(stored[:-32]).digest() != stored[-32:]:
+    if sha256(stored[:-32]) != stored[-32:]:
         raise DamagedError(f"{doing}: config: it is damaged")
     _, version, suite, zero, repo_id, public = _FIELDS.unpack_from(stored)
     if (version, suite) != (_VERSION, _SUITE):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
 from strongroom.errors import DamagedError, ObjectExistsError, TargetError, TargetExistsError
@@ -43,7 +43,7 @@ def create_repository(
     TargetError, LimitError.
     """
     check_vacant(store, doing=doing)
-    config = configs.make_config(root, repo_id or secrets.token_bytes(32))
+    config = configs.make_config(root, repo_id or os.urandom(32))
     try:
         store.put(configs.NAME, config.stored)
     except ObjectExistsError:

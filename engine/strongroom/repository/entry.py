@@ -5,7 +5,7 @@ docs/FORMAT.md, section 9.
 
 from __future__ import annotations
 
-import secrets
+import os
 import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeAlias
@@ -194,7 +194,7 @@ def _seal(
     body = bytearray(HEAD.pack(MAGIC, VERSION, kind, 0, sealed_len, *place, *counts))
     body += lists
     # A cloned machine may repeat its random numbers: what is sealed makes the salt, too.
-    esalt = mac(secrets.token_bytes(32), body, plain)
+    esalt = mac(os.urandom(32), body, plain)
     commitment, key = sealing_keys(keys, place[0], esalt)
     ciphertext = AESGCM(key).encrypt(NONCE, plain, body)
     body += esalt + commitment + ciphertext

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Final
@@ -13,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from strongroom._core import TYPE_DATA, TYPE_MANIFEST
+from strongroom._core.secrets import equal
 from strongroom.errors import DamagedError, UnsupportedError
-from strongroom.keys.schedule import RepositoryKeys, mac
+from strongroom.keys.schedule import RepositoryKeys, mac, sha256
 from strongroom.repository.entry import (
     CHECKPOINT_LEN_MAX,
     END_LEN,
@@ -109,7 +108,7 @@ class EntryReader:
             or sealed_at + sealed_len + END_LEN != len(stored)
         ):
             raise _contradiction(doing)
-        entry = LogEntry(seq, kind, base, prev, hashlib.sha256(stored).digest())
+        entry = LogEntry(seq, kind, base, prev, sha256(stored))
         digest, rows, names, names_gone = _cut(stored, lists)
         if is_checkpoint:
             checkpoint = Checkpoint((before, digest), rows, names)
@@ -129,11 +128,11 @@ class EntryReader:
             raise DamagedError(f"{doing}: no key was given")
         public, sealed = memoryview(stored)[:sealed_at], stored[sealed_at:-END_LEN]
         authentic = mac(self._mac_key, public, sealed)
-        if not hmac.compare_digest(authentic, stored[-END_LEN:-SIGNATURE_LEN]):
+        if not equal(authentic, stored[-END_LEN:-SIGNATURE_LEN]):
             raise DamagedError(f"{doing}: authentication failed")
         esalt, committed = sealed[:32], sealed[32:64]
         commitment, key = sealing_keys(self._keys, seq, esalt)
-        if not hmac.compare_digest(commitment, committed):
+        if not equal(commitment, committed):
             raise DamagedError(f"{doing}: authentication failed")
         try:
             plain = AESGCM(key).decrypt(NONCE, sealed[64:], public)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -29,7 +28,7 @@ class ManifestTarget:
 
     def __init__(self, options: SealOptions, folder: Path) -> None:
         """options: of type TYPE_MANIFEST. Raises TargetError."""
-        self._id = secrets.token_bytes(16)
+        self._id = os.urandom(16)
         self._path = folder / self._id.hex()
         with ExitStack() as stack:
             try:

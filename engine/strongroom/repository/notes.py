@@ -7,8 +7,6 @@ disk did to it is not taken for what a store did.
 from __future__ import annotations
 
 import fcntl
-import hashlib
-import hmac
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from strongroom.errors import DamagedError, SourceError, TargetError, UnsupportedError
+from strongroom.keys.schedule import sha256
 from strongroom.stores.nameless import sibling
 
 VERSION: Final = 1
@@ -40,7 +39,7 @@ def read_note(path: Path) -> dict[str, Any] | None:
     except OSError as error:
         raise SourceError(f"{doing}: {error.strerror}") from None
     line, _, digest = stored.partition(b"\n")
-    if len(stored) > NOTE_LEN_MAX or not hmac.compare_digest(digest, _digest(line)):
+    if len(stored) > NOTE_LEN_MAX or digest != _digest(line):
         raise DamagedError(f"{doing}: it is damaged", hint=_HINT)
     try:
         found = json.loads(line)
@@ -95,4 +94,4 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _digest(line: bytes) -> bytes:
-    return hashlib.sha256(line).hexdigest().encode() + b"\n"
+    return sha256(line).hex().encode() + b"\n"

@@ -7,12 +7,12 @@ there last.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from strongroom.errors import DamagedError
+from strongroom.keys.schedule import sha256
 from strongroom.repository.notes import read_note, write_note
 
 APART_MAX: Final = 64
@@ -102,7 +102,7 @@ class PinFolder:
         return self.folder / "heads" / repo_id.hex()
 
     def _place_path(self, url: str) -> Path:
-        name = hashlib.sha256(url.encode("utf-8", "surrogateescape")).hexdigest()
+        name = sha256(url.encode("utf-8", "surrogateescape")).hex()
         return self.folder / "places" / name
 
 

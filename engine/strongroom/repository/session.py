@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
@@ -59,14 +59,14 @@ class BackupSession:
     ) -> None:
         """base: the newest log entry that the index knows. ended: told when this is closed.
         spool is closed with this."""
-        self.id = secrets.token_bytes(16)
+        self.id = os.urandom(16)
         self.base = base
         self.committed = False
         self.spool = spool
         self.partial: bytes | None = None
         """The manifest of the partial snapshot that the log has of this session."""
         self._waiting: list[SegmentRef] = []
-        key = secrets.token_bytes(32)
+        key = os.urandom(32)
         envelopes = seal_envelope(keys.root, Session(keys.repo_id, self.id), key)
         self._manifest_options = SealOptions(
             repo_id=keys.repo_id,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,7 +31,7 @@ class Spool:
     def __init__(self, repository: Path) -> None:
         """Raises TargetError."""
         above = repository / FOLDER
-        self.folder = above / secrets.token_hex(16)
+        self.folder = above / os.urandom(16).hex()
         try:
             above.mkdir(exist_ok=True)
             # Nobody sweeps between making the folder and locking it, or the other way round.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
@@ -39,7 +39,7 @@ class Suspects:
             self._save(known.intersection(ids))
 
     def _save(self, ids: Collection[bytes]) -> None:
-        unfinished = self._path.with_name(f".{_NAME}.{secrets.token_hex(8)}")
+        unfinished = self._path.with_name(f".{_NAME}.{os.urandom(8).hex()}")
         with suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             unfinished.write_text("".join(f"{one.hex()}\n" for one in sorted(ids)), "ascii")

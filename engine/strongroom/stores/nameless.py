@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from pathlib import Path
 
 NOT_HERE = {errno.EOPNOTSUPP, errno.EINVAL, errno.EISDIR, errno.ENOENT, errno.EPERM, errno.ENOSYS}
@@ -39,4 +38,4 @@ def link(fd: int, path: Path) -> None:
 
 def sibling(path: Path) -> Path:
     """A name beside path that no other writer takes, whatever the length of path's own."""
-    return path.with_name(f".{secrets.token_hex(8)}.partial")
+    return path.with_name(f".{os.urandom(8).hex()}.partial")
