@@ -252,9 +252,16 @@ def test_file_objects_refuse_what_does_not_lie_in_one_piece(tmp_path: Path, key:
         assert opened.read() == b"data"
 
 
+@pytest.mark.parametrize("has_nameless_files", [True, False])
 def test_a_child_of_fork_leaves_the_sealer_to_its_parent(
-    tmp_path: Path, key: RootKey, noise: bytes
+    tmp_path: Path,
+    key: RootKey,
+    noise: bytes,
+    has_nameless_files: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    if not has_nameless_files:
+        monkeypatch.delattr(os, "O_TMPFILE")
     sealer = Sealer(tmp_path / "sealed", key=key)
     sealer.write(noise)
     done, told = os.pipe()

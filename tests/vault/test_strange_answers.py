@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ from strongroom.vault.client.address import parse_address
 from strongroom.vault.client.derive import public_of
 from strongroom.vault.client.endpoint import Endpoint
 from strongroom.vault.client.pins import Pins, read_pins
+from strongroom.vault.client.words import after_guess
 from strongroom.vault.messages import LogEntry, Offer, RecoverBegin
 from strongroom.vault.server import etcd
 from strongroom.vault.server.access import Access
@@ -244,3 +246,12 @@ def test_what_is_no_etcd_is_told_from_one(body: bytes, monkeypatch: pytest.Monke
             with pytest.raises(StoreFailedError):
                 store.transact(act)
         assert store.health().reachable == 0
+
+
+@pytest.mark.parametrize(("left", "of_a_lifetime"), [(0, 5), (5, 0), (1, 1)])
+def test_no_vault_is_said_to_have_fewer_attempts_left_than_none(
+    left: int, of_a_lifetime: int
+) -> None:
+    nothing = Offer.unpack(bytes(Offer.LAYOUT.size))
+    offer = replace(nothing, left=left, lifetime_left=of_a_lifetime)
+    assert after_guess(offer).startswith("and it was the last attempt")

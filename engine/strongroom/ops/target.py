@@ -114,7 +114,7 @@ def _whole_file(
                 _finish(fd, permissions)
                 _name(fd, path, overwrite=overwrite)
     else:
-        partial = sibling(path)
+        partial, maker = sibling(path), os.getpid()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with _explained(path, doing=doing):
             named = os.open(partial, flags, 0o666)
@@ -126,7 +126,8 @@ def _whole_file(
             with _explained(path, doing=doing):
                 _move(partial, path, overwrite=overwrite)
         finally:
-            partial.unlink(missing_ok=True)
+            if os.getpid() == maker:  # a child of fork would take it from its parent
+                partial.unlink(missing_ok=True)
     sync_folder(path.parent)
 
 

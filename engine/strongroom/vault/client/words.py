@@ -80,7 +80,7 @@ def strangers(state: Owned, records: Collection[bytes]) -> list[str]:
 def after_guess(offer: Offer) -> str:
     """What a wrong guess has left of an offer."""
     left = min(offer.left, offer.lifetime_left) - 1
-    if left == 0:
+    if left <= 0:  # below: a vault that says so made no honest offer
         return "and it was the last attempt: the vault destroyed what it held"
     return f"{left} attempt{'s' if left > 1 else ''} left"
 
