@@ -43,7 +43,7 @@ sys.exit(code)
 _CHEAPLY = """
 import sys
 from strongroom.keys.password import KdfParameters
-KdfParameters.__init__.__defaults__ = (64 * 1024, 3, 1)
+KdfParameters.__new__.__defaults__ = (64 * 1024, 3, 1)
 del sys.argv[0]
 from strongroom.__main__ import run
 run()

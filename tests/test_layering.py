@@ -135,8 +135,8 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
 
 
 # Everything is reached through the first and little of it is run: each method loads what it runs.
-# The others load numpy, where very many rows are looked at.
-LOADS_LATE = {"ops.repository", "_core.rows", "repository.entry_reader"}
+# The others load numpy, where very many rows are looked at, and what salvages.
+LOADS_LATE = {"ops.repository", "_core.rows", "repository.entry_reader", "repository.opened"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)

@@ -194,7 +194,7 @@ def test_asking_for_the_version_loads_nothing_heavy() -> None:
 
 
 # Each takes a millisecond or more to load. hashlib brings an OpenSSL of its own.
-NEEDLESS = {"numpy", "rich", "hashlib", "subprocess", "getpass", "platformdirs", "zxcvbn"}
+NEEDLESS = {"numpy", "rich", "hashlib", "random", "subprocess", "getpass", "tempfile"}
 
 
 def test_the_common_verbs_load_nothing_needless(tmp_path: Path, monkeypatch) -> None:

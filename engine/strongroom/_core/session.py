@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -60,14 +59,13 @@ class FileResult(NamedTuple):
 FILE_RESULT = Layout(FileResult, "i i I I Q q q Q Q Q I I Q Q Q")
 
 
-@dataclass(frozen=True, slots=True)
-class SessionOptions:
-    """What goes into the headers of a session's segments, and how to make them."""
+class SessionOptions(NamedTuple):
+    """What goes into the headers of a session's segments, and how to make them. Never shown."""
 
     repo_id: bytes
     session_id: bytes
-    session_key: bytes = field(repr=False)
-    chunk_key: bytes = field(repr=False)
+    session_key: bytes
+    chunk_key: bytes
     """Of all chunk ids of the repository."""
     envelopes: bytes
     """The envelope list as stored, without fill."""
@@ -75,9 +73,11 @@ class SessionOptions:
     threads: int = 0
     """At most this many; 0: as many as there are processors."""
 
+    def __repr__(self) -> str:
+        return "SessionOptions(hidden)"
 
-@dataclass(frozen=True, slots=True)
-class SegmentInfo:
+
+class SegmentInfo(NamedTuple):
     """A segment that is complete and on disk, but for its name in the folder."""
 
     id: bytes

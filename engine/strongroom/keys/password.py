@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -12,25 +11,29 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from strongroom.errors import LimitError, StrongroomError, UnsupportedError, UsageError
 from strongroom.keys.memory import available_memory
 
+if TYPE_CHECKING:
+    from typing import Self
+
 _MIB = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class KdfParameters:
+class _Cost(NamedTuple):
+    memory_kib: int
+    passes: int
+    lanes: int
+
+
+class KdfParameters(_Cost):
     """What one guess costs. The range is the format's; see docs/FORMAT.md, 4.2."""
 
-    memory_kib: int = 256 * _MIB
-    passes: int = 4
-    lanes: int = 4
+    __slots__ = ()
 
-    def __post_init__(self) -> None:
-        in_range = (
-            64 * _MIB <= self.memory_kib <= 4096 * _MIB
-            and 3 <= self.passes <= 16
-            and 1 <= self.lanes <= 16
-        )
-        if not in_range:
-            raise UnsupportedError(f"key derivation parameters out of range: {self}", hint="")
+    def __new__(cls, memory_kib: int = 256 * _MIB, passes: int = 4, lanes: int = 4) -> Self:
+        """Raises UnsupportedError where one is out of range."""
+        made = super().__new__(cls, memory_kib, passes, lanes)
+        if not (64 * _MIB <= memory_kib <= 4096 * _MIB and 3 <= passes <= 16 and 1 <= lanes <= 16):
+            raise UnsupportedError(f"key derivation parameters out of range: {made}", hint="")
+        return made
 
     def __str__(self) -> str:
         return f"{self.memory_kib} KiB, {self.passes} passes, {self.lanes} lanes"

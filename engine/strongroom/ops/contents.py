@@ -8,8 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from strongroom._core import CHUNK_LEN, Watch
 from strongroom._core.rows import ID_LEN, Rows, each_id
@@ -42,33 +41,34 @@ class ChunkSource(Protocol):
         """Begin to write chunks to files. At the end, what came of each stands in wants."""
 
 
-@dataclass(slots=True, eq=False)
 class Linked:
     """A file of several names."""
 
-    left: int
-    """Names that are still to come."""
-    begun: bool = False
-    """One of them is there, or was taken to be written."""
-    path: bytes | None = None
-    """The one that is there."""
+    def __init__(self, left: int) -> None:
+        self.left = left
+        """Names that are still to come."""
+        self.begun = False
+        """One of them is there, or was taken to be written."""
+        self.path: bytes | None = None
+        """The one that is there."""
 
 
-@dataclass(slots=True, eq=False)
 class Pending:
     """A file whose contents are being fetched."""
 
-    entry: Entry
-    landing: Landing
-    replace: bool
-    link: Linked | None = None
-    """If it has several names."""
-    error: StrongroomError | None = None
-    """Why it cannot be had."""
+    def __init__(
+        self, entry: Entry, landing: Landing, replace: bool, link: Linked | None = None
+    ) -> None:
+        """link: if it has several names."""
+        self.entry = entry
+        self.landing = landing
+        self.replace = replace
+        self.link = link
+        self.error: StrongroomError | None = None
+        """Why it cannot be had."""
 
 
-@dataclass(slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """Some chunks of a file."""
 
     file: Pending
@@ -76,17 +76,16 @@ class _Piece:
     ids: bytes
 
 
-@dataclass(slots=True)
 class _Batch:
     """What is fetched in one go, and the files that are whole after it."""
 
-    pieces: list[_Piece] = field(default_factory=list)
-    whole: list[Pending] = field(default_factory=list)
-    bytes: int = 0
+    def __init__(self) -> None:
+        self.pieces: list[_Piece] = []
+        self.whole: list[Pending] = []
+        self.bytes = 0
 
 
-@dataclass(slots=True)
-class _Running:
+class _Running(NamedTuple):
     """A batch that is being fetched."""
 
     batch: _Batch

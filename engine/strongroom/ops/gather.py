@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from os import stat_result
 from typing import Final, NamedTuple, Protocol, TypeAlias, cast
 
@@ -60,18 +59,18 @@ class Fresh(NamedTuple):
     """No other name of it comes."""
 
 
-@dataclass(slots=True)
 class Batch:
     """Entries in order, and the files among them that are to be read."""
 
-    slots: list[Ready | Fresh] = field(default_factory=list)
-    paths: list[bytes] = field(default_factory=list)
-    """Of what is to be read, in the order of the slots."""
-    bytes: int = 0
-    """What will be read."""
-    kept_bytes: int = 0
-    """Sizes of files that are taken over."""
-    errors: list[SourceError] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.slots: list[Ready | Fresh] = []
+        self.paths: list[bytes] = []
+        """Of what is to be read, in the order of the slots."""
+        self.bytes = 0
+        """What will be read."""
+        self.kept_bytes = 0
+        """Sizes of files that are taken over."""
+        self.errors: list[SourceError] = []
 
 
 _Kept: TypeAlias = "tuple[int, bytes, bytes, int]"
@@ -79,8 +78,7 @@ _Kept: TypeAlias = "tuple[int, bytes, bytes, int]"
 chunks, and the length of its item without them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Changed:
+class Changed(NamedTuple):
     """When a file counts as changed since an earlier snapshot."""
 
     ignore_inode: bool = False

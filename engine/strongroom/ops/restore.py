@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom._core.rows import Rows
@@ -17,42 +16,41 @@ from strongroom.repository.opened import OpenRepository
 from strongroom.repository.snapshots import Snapshot
 
 
-@dataclass(frozen=True, slots=True)
 class RepositoryChunks:
     """The chunks of a repository, as a restore fetches them."""
 
-    repository: OpenRepository
-    threads: int = 0
-    """At most this many; 0: as many as there are processors."""
+    def __init__(self, repository: OpenRepository, threads: int) -> None:
+        """threads: at most this many; 0: as many as there are processors."""
+        self._repository = repository
+        self._threads = threads
 
     def start(self, wants: Rows[Want], fds: Sequence[int], /) -> Fetching:
         """Begin to write them to files."""
-        job = self.repository.segments.start_fetch(
-            self.repository.index, wants, fds, threads=self.threads
-        )
-        return _Noting(self.repository, job, wants)
+        repository = self._repository
+        job = repository.segments.start_fetch(repository.index, wants, fds, threads=self._threads)
+        return _Noting(repository, job, wants)
 
 
-@dataclass(frozen=True, slots=True)
 class _Noting:
     """A fetch whose damaged chunks leave the index, so that the next backup stores them again."""
 
-    repository: OpenRepository
-    job: Fetching
-    wants: Rows[Want]
+    def __init__(self, repository: OpenRepository, job: Fetching, wants: Rows[Want]) -> None:
+        self._repository = repository
+        self._job = job
+        self._wants = wants
 
     def watch(self, watch: Watch, /) -> object:
         """See Fetching."""
-        done = self.job.watch(watch)
-        bad = [want for want in self.wants if want.status != OK]
+        done = self._job.watch(watch)
+        bad = [want for want in self._wants if want.status != OK]
         damaged = [w.id for w in bad if isinstance(want_error(w, doing=""), DamagedError)]
         if damaged:
-            self.repository.note_bad(damaged)
+            self._repository.note_bad(damaged)
         return done
 
     def close(self) -> None:
         """See Fetching."""
-        self.job.close()
+        self._job.close()
 
 
 def restore(

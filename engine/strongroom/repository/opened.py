@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from strongroom._core import UNWATCHED, Watch
@@ -23,7 +22,6 @@ from strongroom.repository.freshness import Freshness, HeadKeeper
 from strongroom.repository.log import Log, Progress, Revise
 from strongroom.repository.manifests import ManifestSource
 from strongroom.repository.names import SEGMENTS, segment_id_of, segment_name
-from strongroom.repository.salvage import SalvagedLog, salvage_config
 from strongroom.repository.session import BackupSession, Effort, SessionKeys
 from strongroom.repository.snapshots import Snapshot, find_snapshot
 from strongroom.repository.spool import Spool
@@ -33,6 +31,8 @@ from strongroom.stores.local import LocalStore
 
 if TYPE_CHECKING:
     from typing import Self
+
+    from strongroom.repository.salvage import SalvagedLog
 
 
 class OpenRepository:
@@ -59,7 +59,11 @@ class OpenRepository:
         of reading the log. Raises NoRepositoryError, WrongKeyError, DamagedError, UnsupportedError,
         LimitError, SourceError, RolledBackError."""
         doing = f"opening the repository {store.url}"
-        found = salvage_config(store, credential, doing=doing) if salvage else None
+        found = None
+        if salvage:
+            from strongroom.repository.salvage import salvage_config
+
+            found = salvage_config(store, credential, doing=doing)
         config = config_of(store, doing=doing) if found is None else found.config
         # Another repository in its place would only seem to have another key.
         self._heads = HeadKeeper(
@@ -79,12 +83,11 @@ class OpenRepository:
         self._salvaged: SalvagedLog | None = None
         self.log = Log(store, self.config, self.keys)
         if found is not None:
-            self.log = self._salvaged = SalvagedLog(store, found, self.root, self.keys)
+            self.log = self._salvaged = found.log(store, self.root, self.keys)
         with _naming_a_way_out():
             self.log.load(progress)
-        if salvage:
-            # What is found in this way is not to be taken for stored by a backup.
-            cache = Path(self._stack.enter_context(TemporaryDirectory(prefix="strongroom-")))
+        if found is not None:
+            cache = self._stack.enter_context(found.scratch())
         else:
             self._heads.check(self.log)
             self._heads.remember(self.log, proven=True)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from strongroom import _core
@@ -149,6 +153,17 @@ class SalvagedConfig(NamedTuple):
 
     config: Config
     failure: StrongroomError | None = None
+
+    def log(self, store: LocalStore, root: RootKey, keys: RepositoryKeys) -> SalvagedLog:
+        """What is left of its log."""
+        return SalvagedLog(store, self, root, keys)
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for its index: what is found in this way is not to be taken for stored by a
+        backup."""
+        with TemporaryDirectory(prefix="strongroom-") as folder:
+            yield Path(folder)
 
 
 def salvage_config(store: LocalStore, credential: Credential, *, doing: str) -> SalvagedConfig:
