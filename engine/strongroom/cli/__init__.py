@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -163,6 +164,8 @@ def main() -> None:
         what = error.filename or "writing to standard output"
         say_error(TargetError(f"{what}: {error.strerror}"))
         code = TargetError.exit_code
+    # Python would look through all there is for garbage before it ends: a tenth of a short command.
+    gc.freeze()
     sys.exit(code)
 
 
