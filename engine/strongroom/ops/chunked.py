@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, Protocol
 
 from strongroom._core import CHUNK_LEN
-from strongroom._core.rows import Rows, each_id
+from strongroom._core.rows import ID_LEN, Rows
 from strongroom._core.segments import WANT, Want, want_error
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class SnapshotFile(io.RawIOBase):
         """ids: 32 bytes for each started MiB of size."""
         super().__init__()
         self._chunks = chunks
-        self._ids = each_id(ids)
+        self._ids = ids
         self._size = size
         self._doing = doing
         self._at = 0
@@ -133,6 +133,9 @@ class SnapshotFile(io.RawIOBase):
         start = number * CHUNK_LEN
         return offset <= start and start + self._length_of(number) <= end
 
+    def _id_of(self, number: int) -> bytes:
+        return self._ids[number * ID_LEN : (number + 1) * ID_LEN]
+
     def _length_of(self, number: int) -> int:
         return min(CHUNK_LEN, self._size - number * CHUNK_LEN)
 
@@ -156,7 +159,7 @@ class SnapshotFile(io.RawIOBase):
         if not numbers:
             return
         wants = WANT.rows(
-            Want(self._ids[number], self._length_of(number), 0, number * CHUNK_LEN - shift)
+            Want(self._id_of(number), self._length_of(number), 0, number * CHUNK_LEN - shift)
             for number in numbers
         )
         self._chunks.fetch_into(wants, target)
