@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import quiet
-from strongroom._core import build_info
+from strongroom._core.build import build_info
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/bench"

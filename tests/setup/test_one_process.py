@@ -15,7 +15,7 @@ USES = {
         " assert box.decrypt(bytes(12), box.encrypt(bytes(12), b'film', None), None) == b'film'"
     ),
     "core": (
-        "from strongroom._core import build_info; assert build_info().openssl;"
+        "from strongroom._core.build import build_info; assert build_info().openssl;"
         " from strongroom import RootKey, open_bytes, seal_bytes;"
         " key = RootKey.generate();"
         " assert open_bytes(seal_bytes(b'film' * 10**6, key=key), key=key) == b'film' * 10**6"

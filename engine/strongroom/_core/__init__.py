@@ -1,6 +1,5 @@
 """The C core, as Python sees it. The only package that touches ffi."""
 
-from strongroom._core.build import BuildInfo, build_info
 from strongroom._core.constants import (
     CHUNK_LEN,
     FRAME_LEN,
@@ -30,7 +29,6 @@ from strongroom._core.jobs import (
     seal,
     start_seal,
 )
-from strongroom._core.merkle import merkle_path, merkle_root, merkle_root_from_path
 from strongroom._core.piped import PipedSeal
 from strongroom._core.view import View
 
@@ -46,7 +44,6 @@ __all__ = [
     "TYPE_MANIFEST",
     "TYPE_STREAM",
     "UNWATCHED",
-    "BuildInfo",
     "Cancel",
     "Endpoint",
     "Feed",
@@ -58,12 +55,8 @@ __all__ = [
     "SealOptions",
     "View",
     "Watch",
-    "build_info",
     "bytes_of",
     "check_proof",
-    "merkle_path",
-    "merkle_root",
-    "merkle_root_from_path",
     "open_stream",
     "parse_header",
     "prove",

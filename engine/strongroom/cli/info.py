@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from strongroom import __version__
-from strongroom._core import build_info
+from strongroom._core.build import build_info
 from strongroom.cli.console import Console, printable, put
 from strongroom.cli.opening import freshness_fields
 from strongroom.cli.options import (

@@ -11,7 +11,7 @@ from strongroom.errors import SourceError, UsageError
 
 File: TypeAlias = "str | os.PathLike[str] | int"
 
-_CLASS: Final = re.compile(rb"\[(!|\^)?(\]?[^\]/]*)\]")
+_CLASS: Final = rb"\[(!|\^)?(\]?[^\]/]*)\]"
 
 
 class _Rule(NamedTuple):
@@ -124,7 +124,7 @@ def _component(part: bytes) -> bytes:
     at = 0
     while at < len(part):
         char = part[at : at + 1]
-        found = _CLASS.match(part, at) if char == b"[" else None
+        found = re.compile(_CLASS).match(part, at) if char == b"[" else None
         if found is not None and found[2]:
             out.append(_class(found))
             at = found.end()
