@@ -139,6 +139,16 @@ def test_ids_of_another_shape_are_refused(ids):
             index.put(some_ids(3), locations(2, segment=0))
 
 
+@pytest.mark.parametrize("length", [0, 15, 17, 31, 64])
+def test_what_is_no_single_id_is_refused(length):
+    # The core would read on behind it.
+    with ChunkIndex() as index:
+        with pytest.raises(ValueError, match="32 bytes"):
+            index.locate(bytes(length))
+        with pytest.raises(ValueError, match="16 bytes"):
+            index.number(bytes(length))
+
+
 def test_a_closed_index_says_so():
     index = ChunkIndex()
     index.close()

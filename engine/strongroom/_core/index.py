@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NOTE_LEN = 64
+_SEGMENT_ID_LEN = 16
 
 
 class Location(NamedTuple):
@@ -96,8 +97,11 @@ class ChunkIndex:
 
     def locate(self, chunk_id: bytes) -> Location | None:
         """Where a chunk is, or None if it is not known."""
+        given, count = _ids(chunk_id)
+        if count != 1:
+            raise ValueError(f"a chunk id is {ID_LEN} bytes, not {len(chunk_id)}")
         at = ffi.new("srm_location *")
-        if lib.srm_index_find(self.handle, _ids(chunk_id)[0], at) == 0:
+        if lib.srm_index_find(self.handle, given, at) == 0:
             return None
         return Location(at.segment, at.off, at.stored_len, at.raw_len)
 
@@ -118,7 +122,9 @@ class ChunkIndex:
             check(lib.srm_index_remove(self.handle, given + at * ID_LEN), doing=_ADDING)
 
     def number(self, segment: bytes) -> int:
-        """The number of a segment, which it gets if it has none."""
+        """The number of a segment, by its 16 bytes, which it gets if it has none."""
+        if len(segment) != _SEGMENT_ID_LEN:
+            raise ValueError(f"a segment id is {_SEGMENT_ID_LEN} bytes, not {len(segment)}")
         out = ffi.new("uint32_t *")
         check(lib.srm_index_segment(self.handle, segment, out), doing=_ADDING)
         return int(out[0])
@@ -186,7 +192,7 @@ class ChunkIndex:
 
     def numbers(self) -> dict[bytes, int]:
         """The number of each segment that was not dropped."""
-        out = ffi.new("uint8_t[16]")
+        out = ffi.new("uint8_t[]", _SEGMENT_ID_LEN)
         found = {}
         for number in range(lib.srm_index_segment_count(self.handle)):
             if lib.srm_index_segment_id(self.handle, number, out) == lib.SRM_OK:
