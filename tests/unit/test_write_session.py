@@ -247,3 +247,12 @@ def test_ends_that_cannot_be_are_refused(session: WriteSession, ends: list[int])
     with pytest.raises((ValueError, StrongroomError)):
         session.chunks(bytes(max(5, ends[-1] if ends[-1] > 7 else 0)), ends)
     assert session.chunks(b"abc", [3]) == chunk_id(b"abc"), "it goes on"
+
+
+@pytest.mark.parametrize("end", [-1, 2**64])
+def test_memory_is_let_go_where_ends_are_no_lengths(session: WriteSession, end: int) -> None:
+    memory = bytearray(5)
+    with pytest.raises(OverflowError) as failed:
+        session.chunks(memory, [end])
+    memory.clear()
+    assert failed.tb is not None

@@ -214,16 +214,16 @@ class WriteSession:
 
         Returns their ids one after another. Raises TargetError, CancelledError.
         """
+        where = ffi.new("uint64_t[]", ends)
         keep = ExitStack()
+        keep.callback(lambda: where)
         from_ = keep.enter_context(ffi.from_buffer("uint8_t[]", memory))
-        if ends and ends[-1] > len(from_):
+        if len(where) > 0 and where[len(where) - 1] > len(from_):
             keep.close()
             raise ValueError("a chunk ends behind the memory's end")
-        where = ffi.new("uint64_t[]", ends)
-        keep.callback(lambda: where)
         return self._run(
             "storing chunks again",
-            lambda out: lib.srm_session_chunks_start(self._open(), from_, where, len(ends), out),
+            lambda out: lib.srm_session_chunks_start(self._open(), from_, where, len(where), out),
             keep,
             watch,
         )
