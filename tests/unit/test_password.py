@@ -56,6 +56,8 @@ def test_parameters_in_the_formats_range_are_accepted(parameters: tuple[int, int
 def test_parameters_out_of_the_formats_range_are_refused(parameters: tuple[int, int, int]) -> None:
     with pytest.raises(UnsupportedError, match="out of range"):
         KdfParameters(*parameters)
+    with pytest.raises(UnsupportedError, match="out of range"):
+        KdfParameters()._replace(**dict(zip(KdfParameters._fields, parameters, strict=True)))
 
 
 def test_what_is_written_by_default_is_256_mib_4_passes_4_lanes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -34,6 +35,11 @@ class KdfParameters(_Cost):
         if not (64 * _MIB <= memory_kib <= 4096 * _MIB and 3 <= passes <= 16 and 1 <= lanes <= 16):
             raise UnsupportedError(f"key derivation parameters out of range: {made}", hint="")
         return made
+
+    @classmethod
+    def _make(cls, iterable: Iterable[int]) -> Self:  # type: ignore[override]  # of any tuple
+        """What `_replace` goes through, too."""
+        return cls(*iterable)
 
     def __str__(self) -> str:
         return f"{self.memory_kib} KiB, {self.passes} passes, {self.lanes} lanes"
