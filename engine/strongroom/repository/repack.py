@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -20,11 +20,7 @@ BYTES_MAX: Final = 64 << 20
 
 
 class UnreadableError(DamagedError):
-    """Chunks that are needed cannot be read any more. `ids`: which."""
-
-    def __init__(self, message: str, ids: Sequence[bytes]) -> None:
-        super().__init__(message)
-        self.ids = ids
+    """Chunks that are needed cannot be read any more."""
 
 
 def check_chunks_read(
@@ -50,8 +46,7 @@ def copy_chunks(
     for group, memory, ends in _read(segments, index, chunks, watch):
         ids = write.chunks(memory, ends, watch=Watch(cancel=watch.cancel))
         if not np.array_equal(as_ids(ids), group["id"]):
-            changed = [one.tobytes() for one in group["id"]]
-            raise UnreadableError("storing chunks again: they changed in memory", changed)
+            raise UnreadableError("storing chunks again: they changed in memory")
 
 
 def _read(
@@ -65,10 +60,9 @@ def _read(
         wants.array["off"] = ends - group["raw_len"]
         memory = bytearray(int(ends[-1]))
         segments.fetch_into(index, wants, memory, watch=Watch(cancel=watch.cancel))
-        bad = [want for want in wants if want.status != OK]
-        if bad:
-            message = str(want_error(bad[0], doing="storing chunks again"))
-            raise UnreadableError(message, [want.id for want in bad])
+        for want in wants:
+            if want.status != OK:
+                raise UnreadableError(str(want_error(want, doing="storing chunks again")))
         yield group, memory, ends.tolist()
 
 
