@@ -33,10 +33,24 @@ typedef struct fact {
 #define CHECK_LONG_FACTS true
 #endif
 
+static inline bool check_is_asked(const char *variable) {
+    const char *value = getenv(variable);
+    return value != NULL && value[0] == '1';
+}
+
+/* Under valgrind all takes fifty times as long, and a part of what is alike is enough. */
+static inline bool check_is_sparse(void) {
+    return check_is_asked("STRONGROOM_TEST_SPARSE");
+}
+
 /* How often to repeat what depends on moments: a hundred times more with STRONGROOM_TEST_LONG=1. */
 static inline unsigned check_rounds(unsigned usual) {
-    const char *is_long = getenv("STRONGROOM_TEST_LONG");
-    return is_long != NULL && is_long[0] == '1' ? 100 * usual : usual;
+    return check_is_asked("STRONGROOM_TEST_LONG") && !check_is_sparse() ? 100 * usual : usual;
+}
+
+/* How far the next place is that is tried. */
+static inline size_t check_step(size_t usual) {
+    return check_is_sparse() ? 4 * usual : usual;
 }
 
 static inline _Noreturn void check_failed(const char *condition, const char *file, int line) {

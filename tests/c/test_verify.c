@@ -142,17 +142,18 @@ static void a_bad_frame_is_named_with_the_chunks_in_it(void) {
 static void every_bit_outside_of_frames_counts_too(void) {
     const uint64_t end = layout_trailer_off(&stored[PACKED].layout);
     const uint64_t fixed = stored[PACKED].length - SRM_TRAILER_LEN;
-    for (uint64_t off = 0; off < SRM_HEADER_LEN; off += 97) {
+    for (uint64_t off = 0; off < SRM_HEADER_LEN; off += check_step(97)) {
         repository_flip(&repo, PACKED, off);
         (void)check_harmed(SRM_EDAMAGED, SRM_AT_HEADER, 0);
         repository_flip(&repo, PACKED, off);
     }
-    for (uint64_t off = end; off < stored[PACKED].length; off += off < fixed ? 5 : 97) {
+    for (uint64_t off = end; off < stored[PACKED].length; off += check_step(off < fixed ? 5 : 97)) {
         repository_flip(&repo, PACKED, off);
         (void)check_harmed(SRM_EDAMAGED, SRM_AT_TRAILER, 0);
         repository_flip(&repo, PACKED, off);
     }
-    for (uint64_t off = stored[PACKED].length - 64; off < stored[PACKED].length; off++) {
+    for (uint64_t off = stored[PACKED].length - 64; off < stored[PACKED].length;
+        off += check_step(1)) {
         repository_flip(&repo, PACKED, off);
         (void)check_harmed(SRM_EDAMAGED, SRM_AT_TRAILER, 0);
         repository_flip(&repo, PACKED, off);
@@ -220,7 +221,7 @@ static void alter_byte(const data_frame *frame, uint8_t *plain, size_t len, void
 
 static void a_lie_about_one_chunk_is_about_that_one_alone(void) {
     const size_t liar = WHOLE_COUNT + 4;
-    for (size_t at = 0; at < RECORD_HEAD_LEN + 3; at++) {
+    for (size_t at = 0; at < RECORD_HEAD_LEN + 3; at += check_step(1)) {
         lie l = {chunks[liar].off / FRAME_PLAIN_LEN, chunks[liar].off % FRAME_PLAIN_LEN + at};
         put_packed(alter_byte, &l);
         verdict v = check_harmed(SRM_EDAMAGED, SRM_AT_RECORD, 1);
@@ -262,17 +263,17 @@ static void a_lying_directory_is_not_followed(void) {
     const uint64_t last = stored[PACKED].layout.frame_count - 1;
     const size_t end = stored[PACKED].layout.last_len - SRM_TAG_LEN;
     const size_t entry = end - FOOTER_LEN - 5 * (size_t)DATA_ENTRY_LEN;
-    for (size_t at = entry; at < entry + 16; at++) {
+    for (size_t at = entry; at < entry + 16; at += check_step(1)) {
         lie l = {last, at};
         put_packed(alter_byte, &l);
         (void)check_harmed(SRM_EDAMAGED, SRM_AT_DIRECTORY, 0);
     }
-    for (size_t at = entry + 16; at < entry + 48; at += 3) {
+    for (size_t at = entry + 16; at < entry + 48; at += check_step(3)) {
         lie l = {last, at};
         put_packed(alter_byte, &l);
         (void)check_harmed(SRM_EDAMAGED, SRM_AT_DIRECTORY, 1);
     }
-    for (size_t at = end - FOOTER_LEN; at < end; at++) {
+    for (size_t at = end - FOOTER_LEN; at < end; at += check_step(1)) {
         lie l = {last, at};
         put_packed(alter_byte, &l);
         (void)check_harmed(SRM_EDAMAGED, SRM_AT_DIRECTORY, 0);

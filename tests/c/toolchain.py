@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -96,11 +96,13 @@ def skip_unless_ci(reason: str) -> None:
     pytest.skip(reason)
 
 
-def run(program: Path, *arguments: str | Path, seconds: float) -> subprocess.CompletedProcess[str]:
+def run(
+    program: Path, *arguments: str | Path, seconds: float, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a program with sanitizers set to end it; its output is text."""
     return subprocess.run(
         [program, *arguments],
-        env=os.environ | SANITIZER_OPTIONS,
+        env={**os.environ, **SANITIZER_OPTIONS, **(env or {})},
         capture_output=True,
         text=True,
         errors="replace",
