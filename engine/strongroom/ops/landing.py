@@ -23,13 +23,14 @@ def temporary_name() -> bytes:
 class Landing:
     """A file that is being written. End it with land or abandon."""
 
-    __slots__ = ("_folders", "_name", "_named", "_parent", "fd")
+    __slots__ = ("_folders", "_name", "_named", "_owner", "_parent", "fd")
 
     def __init__(self, folders: Folders, path: bytes) -> None:
         """Raises OSError."""
         self._folders = folders
         self._parent, self._name = split(path)
         self._named: bytes | None = None
+        self._owner = os.getpid()
         folder = folders.open(self._parent)
         try:
             self.fd = os.open(b".", _NAMELESS, 0o600, dir_fd=folder)
@@ -66,8 +67,9 @@ class Landing:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close it; what has no name is gone then. More than once is fine."""
-        if self._named is not None:
+        """Close it; what has no name is gone then, unless this is a child of fork. More than once
+        is fine."""
+        if self._named is not None and os.getpid() == self._owner:
             with contextlib.suppress(OSError):
                 folder = self._folders.open(self._parent)
                 os.unlink(self._named, dir_fd=folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ class Turns:
     def __init__(self, opened: OpenRepository) -> None:
         """opened is closed with this."""
         self._opened = opened
+        self._owner = os.getpid()
         self._lock = threading.RLock()
         self._closed = False
 
@@ -58,6 +60,8 @@ class Turns:
 
     def close(self) -> None:
         """More than once is fine. What was opened from it must not be used any more."""
+        if os.getpid() != self._owner:
+            return  # all of it is the parent's, and in a child of fork the lock may never be free
         with self._lock:
             self._closed = True
             self._opened.close()
@@ -70,6 +74,8 @@ class Turns:
 
     @contextmanager
     def _turn(self) -> Iterator[OpenRepository]:
+        if os.getpid() != self._owner:
+            raise ValueError("the repository was opened before a fork: open it again")
         with self._lock:
             if self._closed:
                 raise ValueError("the repository is closed")

@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 
 class ManifestTarget:
-    """A manifest to be, written piece by piece. Close it; what was not finished is gone then."""
+    """A manifest to be, written piece by piece. Close it; what was not finished is gone then, but
+    not if a child of fork does so."""
 
     def __init__(self, options: SealOptions, folder: Path) -> None:
         """options: of type TYPE_MANIFEST. Raises TargetError."""
-        self._id = os.urandom(16)
+        self._id, self._owner = os.urandom(16), os.getpid()
         self._path = folder / self._id.hex()
         with ExitStack() as stack:
             try:
@@ -70,7 +71,7 @@ class ManifestTarget:
         self.close()
 
     def _discard(self) -> None:
-        if not self._finished:
+        if not self._finished and os.getpid() == self._owner:
             with suppress(OSError):
                 self._path.unlink()
 

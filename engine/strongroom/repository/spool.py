@@ -30,6 +30,7 @@ class Spool:
 
     def __init__(self, repository: Path) -> None:
         """Raises TargetError."""
+        self._owner = os.getpid()
         above = repository / FOLDER
         self.folder = above / os.urandom(16).hex()
         try:
@@ -46,9 +47,11 @@ class Spool:
             raise TargetError(f"making {self.folder}: {error.strerror}") from None
 
     def close(self) -> None:
-        """Remove it with all that is still in it. More than once is fine."""
+        """Remove it with all that is still in it, but not in a child of fork, whose parent may go
+        on with it. More than once is fine."""
         if self._lock >= 0:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            if os.getpid() == self._owner:
+                shutil.rmtree(self.folder, ignore_errors=True)
             os.close(self._lock)
             self._lock = -1
 
