@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import pytest
 
@@ -16,6 +17,7 @@ from strongroom import (
     WrongKeyError,
 )
 from strongroom.repository.config import make_config, parse_config, read_config
+from strongroom.repository.session import SessionKeys
 
 LEN = 144
 
@@ -54,6 +56,11 @@ def test_the_keys_of_a_repository_differ_and_are_not_shown() -> None:
     assert len(every) == 5
     assert all(len(key) == 32 for key in every)
     assert repr(keys) == str(keys) == "RepositoryKeys(hidden)"
+    session = SessionKeys(ROOT, CONFIG.repo_id, keys.chunk)
+    assert repr(session) == str(session) == "SessionKeys(hidden)"
+    # Reporters of errors list what they can.
+    assert not isinstance(keys, Iterable)
+    assert not isinstance(session, Iterable)
 
 
 def test_every_byte_flipped_is_damage() -> None:

@@ -188,7 +188,7 @@ def test_an_entry_of_another_repository_place_or_chain_is_damage() -> None:
 
 
 def test_another_key_fails_authentication() -> None:
-    others = RepositoryKeys.of(RootKey(bytes(32)), REPO_ID)
+    others = RepositoryKeys(RootKey(bytes(32)), REPO_ID)
     reader = EntryReader(CONFIG.public_key, REPO_ID, others)
     with pytest.raises(DamagedError, match="authentication failed"):
         reader.read(STORED, seq=7, prev=PREV)

@@ -69,7 +69,7 @@ def test_a_new_repository_is_opened_by_key_and_password() -> None:
     assert (by_key.config, by_key.root, by_key.slot_id) == (config, ROOT, None)
     assert (by_password.config, by_password.root) == (config, ROOT)
     assert by_password.slot_id is not None
-    assert by_key.keys == by_password.keys
+    assert vars(by_key.keys) == vars(by_password.keys)
     assert len(store.objects) == 2
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import pytest
 
@@ -16,13 +17,13 @@ KEY = RootKey(bytes(range(32)))
 def manifest(plaintext):
     session = Session.fresh()
     options = _core.SealOptions(
-        session.repo_id,
-        session.session_id,
-        bytes(32),
-        seal_envelope(KEY, session, bytes(32)),
+        repo_id=session.repo_id,
+        session_id=session.session_id,
+        session_key=bytes(32),
+        envelopes=seal_envelope(KEY, session, bytes(32)),
         level=1,
         pad=True,
-        type=_core.TYPE_MANIFEST,
+        kind=_core.TYPE_MANIFEST,
     )
     target = bytearray(1 << 20)
     result = _core.seal(options, plaintext, target, doing="sealing")
@@ -41,8 +42,16 @@ def test_a_manifest_is_not_opened_as_a_sealed_file(tmp_path):
 
 
 def test_the_key_in_options_is_not_shown():
-    options = _core.SealOptions(bytes(32), bytes(16), b"k" * 32, b"", level=1, pad=True)
+    options = _core.SealOptions(
+        repo_id=bytes(32),
+        session_id=bytes(16),
+        session_key=b"k" * 32,
+        envelopes=b"",
+        level=1,
+        pad=True,
+    )
     assert repr(options) == str(options) == "SealOptions(hidden)"
+    assert not isinstance(options, Iterable)  # reporters of errors list what they can
 
 
 def test_the_core_opens_a_manifest_and_says_that_it_is_one():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 
@@ -221,6 +221,7 @@ def test_progress_counts_what_is_read_and_stored(session: WriteSession) -> None:
 
 def test_keys_are_not_shown() -> None:
     assert repr(OPTIONS) == str(OPTIONS) == "SessionOptions(hidden)"
+    assert not isinstance(OPTIONS, Iterable)  # reporters of errors list what they can
 
 
 # --- Chunks in memory ---

@@ -55,20 +55,31 @@ class Result(NamedTuple):
     """Bytes of the whole sealed file."""
 
 
-class SealOptions(NamedTuple):
-    """What goes into a header, and how to seal. Its repr hides the key."""
+class SealOptions:
+    """What goes into a header, and how to seal. No tuple: who reports errors would list its key."""
 
-    repo_id: bytes
-    session_id: bytes
-    session_key: bytes
-    envelopes: bytes
-    """The envelope list as stored, without fill."""
-    level: int
-    pad: bool
-    threads: int = 0
-    """At most this many; 0: as many as there are processors."""
-    type: int = TYPE_STREAM
-    """Or TYPE_MANIFEST, which is laid out alike."""
+    def __init__(
+        self,
+        *,
+        repo_id: bytes,
+        session_id: bytes,
+        session_key: bytes,
+        envelopes: bytes,
+        level: int,
+        pad: bool,
+        threads: int = 0,
+        kind: int = TYPE_STREAM,
+    ) -> None:
+        """envelopes: the list as stored, without fill. threads: at most this many; 0: as many as
+        there are processors. kind: or TYPE_MANIFEST, which is laid out alike."""
+        self.repo_id = repo_id
+        self.session_id = session_id
+        self.session_key = session_key
+        self.envelopes = envelopes
+        self.level = level
+        self.pad = pad
+        self.threads = threads
+        self.kind = kind
 
     def __repr__(self) -> str:
         return "SealOptions(hidden)"
@@ -174,7 +185,7 @@ def start_seal(options: SealOptions, source: Endpoint, target: Endpoint, *, doin
     given = ffi.new(
         "srm_seal_options *",
         {
-            "type": options.type,
+            "type": options.kind,
             "level": options.level,
             "pad": options.pad,
             "threads": options.threads,

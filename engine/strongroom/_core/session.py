@@ -59,19 +59,30 @@ class FileResult(NamedTuple):
 FILE_RESULT = Layout(FileResult, "i i I I Q q q Q Q Q I I Q Q Q")
 
 
-class SessionOptions(NamedTuple):
-    """What goes into the headers of a session's segments, and how to make them. Never shown."""
+class SessionOptions:
+    """What goes into the headers of a session's segments, and how to make them. Never shown, so no
+    tuple."""
 
-    repo_id: bytes
-    session_id: bytes
-    session_key: bytes
-    chunk_key: bytes
-    """Of all chunk ids of the repository."""
-    envelopes: bytes
-    """The envelope list as stored, without fill."""
-    level: int
-    threads: int = 0
-    """At most this many; 0: as many as there are processors."""
+    def __init__(
+        self,
+        *,
+        repo_id: bytes,
+        session_id: bytes,
+        session_key: bytes,
+        chunk_key: bytes,
+        envelopes: bytes,
+        level: int,
+        threads: int = 0,
+    ) -> None:
+        """chunk_key: of all chunk ids of the repository. envelopes: the list as stored, without
+        fill. threads: at most this many; 0: as many as there are processors."""
+        self.repo_id = repo_id
+        self.session_id = session_id
+        self.session_key = session_key
+        self.chunk_key = chunk_key
+        self.envelopes = envelopes
+        self.level = level
+        self.threads = threads
 
     def __repr__(self) -> str:
         return "SessionOptions(hidden)"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
@@ -63,25 +61,16 @@ def check_key(root: RootKey, repo_id: bytes) -> bytes:
     return _root_subkey(root, repo_id, b"check")
 
 
-class RepositoryKeys(NamedTuple):
-    """All that is derived from a root key for one repository, 32 bytes each."""
+class RepositoryKeys:
+    """All that is derived from a root key for one repository, 32 bytes each. Never shown, so no
+    tuple."""
 
-    wrap: bytes
-    chunk: bytes
-    log: bytes
-    sign: bytes
-    check: bytes
-
-    @classmethod
-    def of(cls, root: RootKey, repo_id: bytes) -> RepositoryKeys:
-        """The keys for the repository of that id."""
-        return cls(
-            wrap=wrap_key(root, repo_id),
-            chunk=chunk_key(root, repo_id),
-            log=log_key(root, repo_id),
-            sign=sign_key(root, repo_id),
-            check=check_key(root, repo_id),
-        )
+    def __init__(self, root: RootKey, repo_id: bytes) -> None:
+        self.wrap = wrap_key(root, repo_id)
+        self.chunk = chunk_key(root, repo_id)
+        self.log = log_key(root, repo_id)
+        self.sign = sign_key(root, repo_id)
+        self.check = check_key(root, repo_id)
 
     def __repr__(self) -> str:
         return "RepositoryKeys(hidden)"

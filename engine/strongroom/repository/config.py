@@ -55,7 +55,7 @@ class Config(NamedTuple):
                 f"{doing}: this key belongs to another repository, or it is mistyped",
                 hint='"strongroom key check" finds a mistyped digit',
             )
-        keys = RepositoryKeys.of(root, self.repo_id)
+        keys = RepositoryKeys(root, self.repo_id)
         if public_key(keys.sign) != self.public_key:
             raise DamagedError(f"{doing}: config: it names a public key that is not this key's")
         return keys

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class SessionKeys(NamedTuple):
-    """What a session's segments are sealed with. Never shown."""
+class SessionKeys:
+    """What a session's segments are sealed with. Never shown, so no tuple."""
 
-    root: RootKey
-    repo_id: bytes
-    chunk: bytes
+    def __init__(self, root: RootKey, repo_id: bytes, chunk: bytes) -> None:
+        self.root = root
+        self.repo_id = repo_id
+        self.chunk = chunk
 
     def __repr__(self) -> str:
         return "SessionKeys(hidden)"
@@ -76,7 +77,7 @@ class BackupSession:
             level=effort.level,
             pad=True,
             threads=effort.threads,
-            type=TYPE_MANIFEST,
+            kind=TYPE_MANIFEST,
         )
         with ExitStack() as stack:
             stack.callback(ended, self)
