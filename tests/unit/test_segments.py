@@ -161,6 +161,11 @@ def test_a_bad_chunk_is_named(stored: Stored, index: ChunkIndex) -> None:
     assert [str(error) for error in errors if error is not None] == [
         f"segment {path.name}: frame 0: authentication failed"
     ]
+    wants = WANT.rows([Want(stored.ids[0], CHUNK, 0, 0)])
+    stored.segments.fetch_into(index, wants, bytearray(CHUNK))
+    assert str(want_error(wants[0], doing="restore")) == (
+        f"restore: chunk {stored.ids[0].hex()}: authentication failed"
+    )
 
 
 def test_a_missing_segment_is_named(stored: Stored) -> None:

@@ -322,6 +322,11 @@ def want_error(want: Want, *, doing: str) -> StrongroomError | None:
         return None
     if want.status == lib.SRM_ENOTFOUND:
         return DamagedError(f"{doing}: chunk {want.id.hex()}: missing")
+    is_damage = want.status in (lib.SRM_EAUTH, lib.SRM_EDAMAGED)
+    if is_damage and want.place in (lib.SRM_AT_FRAME, lib.SRM_AT_RECORD):
+        # In which frame, a want does not say.
+        text = text_of(lib.srm_status_text(want.status))
+        return DamagedError(f"{doing}: chunk {want.id.hex()}: {text}")
     return _error(want, frame=0, doing=doing)
 
 

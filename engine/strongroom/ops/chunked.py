@@ -52,7 +52,7 @@ class SnapshotFile(io.RawIOBase):
     """
 
     def __init__(self, chunks: ChunkFetcher, ids: bytes, size: int, *, doing: str) -> None:
-        """ids: 32 bytes for each started MiB of size."""
+        """ids: 32 bytes for each chunk, of CHUNK_LEN each but for the last."""
         super().__init__()
         self._chunks = chunks
         self._ids = ids
