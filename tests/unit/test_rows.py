@@ -54,6 +54,15 @@ def test_the_core_and_python_fill_the_same_rows() -> None:
     assert list(WANT.zeros(1)) == [Want(bytes(32), 0, 0, 0)]
 
 
+def test_a_column_is_the_same_memory_without_numpy() -> None:
+    rows = WANT.rows(TWO)
+    for name in ("raw_len", "off", "place"):
+        assert list(rows.column(name)) == [getattr(row, name) for row in rows]
+    rows.column("status")[1] = 7
+    assert [row.status for row in rows] == [-4, 7]
+    assert list(WANT.zeros(0).column("off")) == []
+
+
 def test_numpy_sees_the_same_memory() -> None:
     rows = WANT.rows(TWO)
     rows.array["file"] = [5, 6]

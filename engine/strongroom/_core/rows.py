@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from struct import Struct
+from struct import Struct, calcsize
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class Layout(Generic[Row]):
         self.row = row
         self.struct = Struct("=" + codes)
         self._kinds = [_KINDS[code] for code in codes.split()]
+        self.fields = {
+            name: (code, sum(map(calcsize, codes.split()[:number])))
+            for number, (name, code) in enumerate(zip(row._fields, codes.split(), strict=True))
+        }
+        """Code and offset of each."""
 
     @property
     def dtype(self) -> np.dtype[np.void]:
@@ -42,8 +47,8 @@ class Layout(Generic[Row]):
         """As many rows of zeros, for the core to fill in."""
         return Rows(self, bytearray(count * self.struct.size))
 
-    def rows(self, items: Iterable[Row]) -> Rows[Row]:
-        """These."""
+    def rows(self, items: Iterable[tuple[object, ...]]) -> Rows[Row]:
+        """These, which may be plain tuples: to make very many of the others takes a while."""
         pack = self.struct.pack
         return Rows(self, bytearray().join([pack(*item) for item in items]))
 
@@ -59,6 +64,12 @@ class Rows(Generic[Row]):
     def array(self) -> NDArray[np.void]:
         """A structured array of the same memory, not a copy. Loads numpy."""
         return as_array(self.memory, self.layout.dtype)
+
+    def column(self, name: str) -> memoryview:
+        """One field of all rows, which is an integer; the same memory, not a copy."""
+        (code, at), length = self.layout.fields[name], self.layout.struct.size
+        size = calcsize(code)
+        return memoryview(self.memory).cast(cast("Any", code))[at // size :: length // size]
 
     def first(self, count: int) -> Rows[Row]:
         """A copy of so many."""

@@ -316,6 +316,11 @@ def segment_error(found: SegmentStatus, name: bytes) -> StrongroomError | None:
     return _error(found, frame=found.frame, doing=doing)
 
 
+def failures(wants: Rows[Want]) -> list[Want]:
+    """Those that were not written."""
+    return [wants[at] for at, status in enumerate(wants.column("status")) if status != OK]
+
+
 def want_error(want: Want, *, doing: str) -> StrongroomError | None:
     """What became of a chunk that was wanted, or None if it was written."""
     if want.status == lib.SRM_OK:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from strongroom._core import CHUNK_LEN
 from strongroom._core.rows import ID_LEN, Rows
-from strongroom._core.segments import WANT, Want, want_error
+from strongroom._core.segments import WANT, Want, failures, want_error
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -163,7 +163,7 @@ class SnapshotFile(io.RawIOBase):
             for number in numbers
         )
         self._chunks.fetch_into(wants, target)
-        for want in wants:
+        for want in failures(wants):
             error = want_error(want, doing=f"{self._doing}, from byte {want.off + shift} on")
             if error is not None:
                 raise error

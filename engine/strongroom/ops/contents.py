@@ -12,8 +12,8 @@ from typing import Final, NamedTuple, Protocol
 
 from strongroom._core import CHUNK_LEN, Watch
 from strongroom._core.rows import ID_LEN, Rows, each_id
-from strongroom._core.segments import OK, WANT, Want, want_error
 from strongroom._core.segments import SPARSE as WANT_SPARSE
+from strongroom._core.segments import WANT, Want, failures, want_error
 from strongroom.errors import StrongroomError, TargetError
 from strongroom.manifest.entry import SPARSE, Entry
 from strongroom.ops.landing import Landing
@@ -176,10 +176,9 @@ class Contents:
             watch = Watch(lambda read, written: progress(read, done + written), watch.cancel)
         running.job.watch(watch)
         running.job.close()
-        for want in running.wants:
-            self.done_bytes += want.raw_len
-            if want.status != OK:
-                self._blame(running.files[want.file], want)
+        self.done_bytes += sum(running.wants.column("raw_len"))
+        for bad in failures(running.wants):
+            self._blame(running.files[bad.file], bad)
 
     def _blame(self, file: Pending, bad: Want) -> None:
         """Remember why a file cannot be had, and whether no other can either."""
@@ -192,11 +191,11 @@ class Contents:
 def _wants(pieces: list[_Piece], files: list[Pending]) -> Rows[Want]:
     """All chunks of all pieces."""
     numbers = {id(file): number for number, file in enumerate(files)}
-    wants: list[Want] = []
+    wants = []
     for piece in pieces:
-        number, entry = numbers[id(piece.file)], piece.file.entry
-        flags = WANT_SPARSE * (entry.flags & SPARSE)
-        for chunk, one in enumerate(each_id(piece.ids), piece.first):
-            at = chunk * CHUNK_LEN
-            wants.append(Want(one, min(entry.size - at, CHUNK_LEN), number, at, flags))
+        number, size = numbers[id(piece.file)], piece.file.entry.size
+        flags = WANT_SPARSE * (piece.file.entry.flags & SPARSE)
+        for at, one in enumerate(each_id(piece.ids), piece.first):
+            off = at * CHUNK_LEN
+            wants.append((one, min(size - off, CHUNK_LEN), number, off, flags, 0, 0, 0))
     return WANT.rows(wants)

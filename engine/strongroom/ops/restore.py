@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from strongroom._core import UNWATCHED, Watch
 from strongroom._core.rows import Rows
-from strongroom._core.segments import OK, Want, want_error
+from strongroom._core.segments import Want, failures, want_error
 from strongroom.errors import DamagedError
 from strongroom.ops.contents import Fetching
 from strongroom.ops.restore_options import Reports, RestoreCounts, RestoreOptions
@@ -42,7 +42,7 @@ class _Noting:
     def watch(self, watch: Watch, /) -> object:
         """See Fetching."""
         done = self._job.watch(watch)
-        bad = [want for want in self._wants if want.status != OK]
+        bad = failures(self._wants)
         damaged = [w.id for w in bad if isinstance(want_error(w, doing=""), DamagedError)]
         if damaged:
             self._repository.note_bad(damaged)

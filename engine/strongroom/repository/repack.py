@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from strongroom._core.index import ChunkIndex
 from strongroom._core.jobs import UNWATCHED, Watch
 from strongroom._core.rows import as_ids
-from strongroom._core.segments import OK, WANT, Segments, want_error
+from strongroom._core.segments import WANT, Segments, failures, want_error
 from strongroom._core.session import WriteSession
 from strongroom.errors import DamagedError
 
@@ -60,9 +60,8 @@ def _read(
         wants.array["off"] = ends - group["raw_len"]
         memory = bytearray(int(ends[-1]))
         segments.fetch_into(index, wants, memory, watch=Watch(cancel=watch.cancel))
-        for want in wants:
-            if want.status != OK:
-                raise UnreadableError(str(want_error(want, doing="storing chunks again")))
+        for want in failures(wants):
+            raise UnreadableError(str(want_error(want, doing="storing chunks again")))
         yield group, memory, ends.tolist()
 
 
