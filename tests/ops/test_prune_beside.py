@@ -11,7 +11,9 @@ import pytest
 
 from strongroom import DamagedError
 from strongroom._core import TYPE_DATA
+from strongroom.ops.prune import ATTEMPTS
 from strongroom.repository.entry import KIND_PARTIAL, KIND_REMOVE, Draft
+from strongroom.repository.log import OvertakenError
 from strongroom.repository.names import segment_name
 from strongroom.repository.private import NO_SESSION, Private
 from tests.ops.pruning import NOW, Place, noise, three
@@ -85,6 +87,29 @@ def test_damage_that_shows_only_while_it_is_stored_anew_keeps_the_segment(place:
 
 
 # --- Others ---
+
+
+@pytest.mark.parametrize("is_overtaken", [True, False])
+def test_what_is_gone_each_time_because_of_others_is_no_damage(
+    place: Place, is_overtaken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A segment that another prune deleted is missing, and so is one that is lost."""
+    three(place)
+    tries = []
+
+    def run(_: object) -> None:
+        tries.append(1)
+        if is_overtaken:
+            (place.source / "one").write_bytes(noise(100 + len(tries)))
+            with place.another() as other:
+                other.backup(place.source)
+        raise DamagedError("segment 00: missing")
+
+    monkeypatch.setattr("strongroom.ops.prune._Prune.run", run)
+    expected = OvertakenError if is_overtaken else DamagedError
+    with pytest.raises(expected, match="segment 00: missing"):
+        place.prune()
+    assert len(tries) == (ATTEMPTS if is_overtaken else 1)
 
 
 def test_a_snapshot_that_comes_meanwhile_keeps_what_it_needs(place: Place) -> None:

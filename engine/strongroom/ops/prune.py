@@ -94,16 +94,18 @@ def prune(
     OvertakenError where others removed something each time it tried, TargetError, CancelledError.
     """
     options = PruneOptions() if options is None else options
-    for left in reversed(range(ATTEMPTS)):
+    last: StrongroomError | None = None
+    for _ in range(ATTEMPTS):
         opened.log.load()
         base = opened.log.head[0]
         try:
             with _Prune(opened, options, note, watch) as work:
                 return work.run()
-        except (OvertakenError, DamagedError):
-            if not left or not _was_overtaken(opened, base):
+        except (OvertakenError, DamagedError) as error:
+            if not _was_overtaken(opened, base):
                 raise
-    raise StrongroomError("pruning: no attempt was made")
+            last = error
+    raise OvertakenError(f"pruning: others changed the repository each time it tried: {last}")
 
 
 def _was_overtaken(opened: OpenRepository, base: int) -> bool:
