@@ -46,6 +46,7 @@ IGNORED = (
             "hostile_stores",
             "indexes",
             "kills",
+            "overlapping",
             "power_cuts",
             "together",
             "trees",
