@@ -23,7 +23,8 @@ typedef struct aead_piece {
     size_t len;
 } aead_piece;
 
-/* out: the pieces' lengths plus SRM_TAG_LEN bytes; may not overlap them. digest: BLAKE3 of out,
+/* out: the pieces' lengths plus SRM_TAG_LEN bytes. A piece may lie in it where its ciphertext
+ * goes, and is sealed in place; else they may not overlap. digest: BLAKE3 of out,
  * taken step by step while it is in cache. Whatever this returns, the nonce counts as used. */
 SRM_MUST_USE srm_status aead_seal(aead *a, const uint8_t nonce[AEAD_NONCE_LEN], const uint8_t *aad,
     size_t aad_len, const aead_piece *pieces, size_t piece_count, uint8_t *out,

@@ -23,7 +23,7 @@ typedef enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_ENCODED, SLOT_LAID_OUT }
 /* A chunk on its way. */
 typedef struct chunk_slot {
     slot_state state;
-    uint8_t *buffer;     /* what was read: SRM_CHUNK_LEN bytes, or NULL where memory is read */
+    uint8_t *buffer;     /* a frame's, or NULL: see slot_needs_buffer */
     uint8_t *compressed; /* compressor_bound() bytes, made when first needed */
     packed_chunk chunk;
 } chunk_slot;
@@ -37,7 +37,6 @@ typedef struct task {
 typedef struct worker {
     segment_keys keys;
     compressor *codec;
-    uint8_t *out; /* SRM_FRAME_LEN bytes, or NULL where memory is written */
 } worker;
 
 typedef struct seal_work {
@@ -63,7 +62,7 @@ typedef struct seal_work {
     bool laying_out; /* a role: the packer */
     bool laid_out;   /* the last frame is queued */
     packer packer;
-    buffers plain;
+    buffers frames; /* SRM_FRAME_LEN bytes each: plaintext becomes ciphertext where it lies */
     task queue[QUEUE_LEN];
     unsigned queue_first;
     unsigned queue_count;
@@ -83,18 +82,40 @@ static bool may_seal(const seal_work *w) {
     return w->queue_count > 0 && leaves_room(&w->leaves, w->queue[w->queue_first].frame.index);
 }
 
+/* A frame's buffer; false while there is none. */
+static bool take_buffer(seal_work *w, uint8_t **buffer) {
+    srm_status status;
+    *buffer = buffers_take(&w->frames, &status);
+    if (*buffer == NULL)
+        crew_stop(&w->crew, status);
+    return *buffer != NULL;
+}
+
 /* Feed the packer; false while there is nothing to feed it. */
 static bool packer_is_fed(seal_work *w) {
     while (packer_hungry(&w->packer)) {
-        srm_status status;
-        uint8_t *buffer = buffers_take(&w->plain, &status);
-        if (buffer == NULL) {
-            crew_stop(&w->crew, status);
+        uint8_t *buffer;
+        if (!take_buffer(w, &buffer))
             return false;
-        }
         packer_feed(&w->packer, buffer);
     }
     return true;
+}
+
+/* Memory is read where it lies, and written where it will lie. */
+static bool slot_needs_buffer(const seal_work *w) {
+    return w->source.given.fd >= 0 || w->sink.given.fd >= 0;
+}
+
+/* The bytes of a chunk, where a frame of its own has them. */
+static uint8_t *slot_chunk(const chunk_slot *slot) {
+    return slot->buffer + RECORD_HEAD_LEN;
+}
+
+static void free_slot(seal_work *w, chunk_slot *slot) {
+    slot->state = SLOT_FREE;
+    buffers_return(&w->frames, slot->buffer);
+    slot->buffer = NULL;
 }
 
 static bool may_lay_out(seal_work *w) {
@@ -105,9 +126,11 @@ static bool may_lay_out(seal_work *w) {
     return ready && packer_is_fed(w);
 }
 
-static bool may_read(const seal_work *w) {
-    return !w->reading && w->next_read < w->chunk_count &&
-           w->slots[w->next_read % w->slot_count].state == SLOT_FREE;
+static bool may_read(seal_work *w) {
+    chunk_slot *slot = &w->slots[w->next_read % w->slot_count];
+    if (w->reading || w->next_read >= w->chunk_count || slot->state != SLOT_FREE)
+        return false;
+    return !slot_needs_buffer(w) || slot->buffer != NULL || take_buffer(w, &slot->buffer);
 }
 
 static void enqueue(seal_work *w, const packed_frame *frame, chunk_slot *slot) {
@@ -130,15 +153,17 @@ static srm_status write_in_turn(seal_work *w, uint64_t index, const uint8_t *dat
 }
 
 /* Seal one frame, without the lock; where the sink allows, write it too. */
-static srm_status seal_frame(
-    seal_work *w, worker *me, const packed_frame *frame, uint8_t digest[SRM_DIGEST_LEN]) {
+static srm_status seal_frame(seal_work *w, worker *me, const task *t, const uint8_t **sealed,
+    uint8_t digest[SRM_DIGEST_LEN]) {
+    const packed_frame *frame = &t->frame;
     uint64_t off = SRM_HEADER_LEN + frame->index * SRM_FRAME_LEN;
     uint8_t *out;
     srm_status status = output_memory(&w->sink, w->control, off, frame->stored_len, &out);
     if (status != SRM_OK)
         return status;
     if (out == NULL)
-        out = me->out;
+        out = t->slot != NULL ? t->slot->buffer : frame->buffer;
+    *sealed = out;
     aead_piece pieces[2] = {{frame->head, frame->head_len}, {frame->data, frame->data_len}};
     status =
         frame_seal(&me->keys, frame->index, frame->last, pieces, 2, out, frame->stored_len, digest);
@@ -150,21 +175,20 @@ static srm_status seal_frame(
 static void seal_next(seal_work *w, worker *me) {
     task t = w->queue[w->queue_first];
     uint8_t digest[SRM_DIGEST_LEN];
+    const uint8_t *sealed = NULL;
     w->queue_first = (w->queue_first + 1) % QUEUE_LEN;
     w->queue_count--;
     w->sealing++;
     crew_leave(&w->crew);
-    srm_status status = seal_frame(w, me, &t.frame, digest);
+    srm_status status = seal_frame(w, me, &t, &sealed, digest);
     crew_enter(&w->crew);
-    if (t.slot != NULL)
-        t.slot->state = SLOT_FREE;
-    buffers_return(&w->plain, t.frame.buffer);
     if (status == SRM_OK)
         status = leaves_put(&w->leaves, t.frame.index, digest, t.frame.stored_len, t.frame.last);
-    if (status == SRM_OK && w->sink.in_order) {
-        crew_tell(&w->crew); /* the slot is free while this one waits */
-        status = write_in_turn(w, t.frame.index, me->out, t.frame.stored_len);
-    }
+    if (status == SRM_OK && w->sink.in_order)
+        status = write_in_turn(w, t.frame.index, sealed, t.frame.stored_len);
+    if (t.slot != NULL)
+        free_slot(w, t.slot);
+    buffers_return(&w->frames, t.frame.buffer);
     w->sealing--;
     crew_stop(&w->crew, status);
 }
@@ -183,8 +207,10 @@ static void lay_out_next(seal_work *w) {
     w->laying_out = false;
     w->laid_out = done;
     if (!tail) {
-        bool lent = count > 0 && frames[count - 1].buffer == NULL;
-        slot->state = lent ? SLOT_LAID_OUT : SLOT_FREE;
+        if (count > 0 && frames[count - 1].buffer == NULL)
+            slot->state = SLOT_LAID_OUT; /* it is that frame now */
+        else
+            free_slot(w, slot);
         w->next_layout++;
     }
     for (size_t i = 0; i < count; i++)
@@ -225,8 +251,8 @@ static srm_status read_at(
         atomic_fetch_add(&w->control->bytes_in, *raw_len);
         return atomic_load(&w->control->cancelled) ? SRM_ECANCELLED : SRM_OK;
     }
-    *raw = slot->buffer;
-    return input_read_at(&w->source, w->control, off, slot->buffer, *raw_len);
+    *raw = slot_chunk(slot);
+    return input_read_at(&w->source, w->control, off, slot_chunk(slot), *raw_len);
 }
 
 /* Read the next chunk of a pipe. raw_len 0: there is none. */
@@ -234,8 +260,8 @@ static srm_status read_next(seal_work *w, chunk_slot *slot, uint64_t index, size
     w->reading = true;
     crew_leave(&w->crew);
     srm_status status =
-        input_read_next(&w->source, w->control, slot->buffer, SRM_CHUNK_LEN, raw_len);
-    bool is_media = index == 0 && probe_is_media(slot->buffer, *raw_len);
+        input_read_next(&w->source, w->control, slot_chunk(slot), SRM_CHUNK_LEN, raw_len);
+    bool is_media = index == 0 && probe_is_media(slot_chunk(slot), *raw_len);
     crew_enter(&w->crew);
     w->reading = false;
     if (*raw_len < SRM_CHUNK_LEN)
@@ -251,15 +277,9 @@ static void fill_next(seal_work *w, worker *me) {
     size_t raw_len = 0;
     srm_status status = SRM_OK;
     slot->state = SLOT_FILLING;
-    if (slot->buffer == NULL && w->source.given.fd >= 0)
-        slot->buffer = malloc(SRM_CHUNK_LEN);
-    if (slot->buffer == NULL && w->source.given.fd >= 0) {
-        crew_stop(&w->crew, SRM_ENOMEM);
-        return;
-    }
     if (w->source.len == LEN_UNKNOWN) {
         status = read_next(w, slot, index, &raw_len);
-        raw = slot->buffer;
+        raw = slot_chunk(slot);
         crew_tell(&w->crew); /* another may read on */
     }
     bool is_media = w->is_media;
@@ -269,7 +289,10 @@ static void fill_next(seal_work *w, worker *me) {
     if (status == SRM_OK && raw_len > 0)
         status = encode(w, me, slot, raw, raw_len, is_media);
     crew_enter(&w->crew);
-    slot->state = raw_len > 0 ? SLOT_ENCODED : SLOT_FREE;
+    if (raw_len > 0)
+        slot->state = SLOT_ENCODED;
+    else
+        free_slot(w, slot);
     crew_stop(&w->crew, status);
 }
 
@@ -296,14 +319,10 @@ static srm_status prepare(seal_work *w) {
         return SRM_ENOMEM;
     srm_status status = leaves_begin(&w->leaves, w->header, QUEUE_LEN + 2 * w->worker_count);
     if (status == SRM_OK)
-        status = buffers_begin(&w->plain, FRAME_PLAIN_LEN, QUEUE_LEN + w->worker_count + 2);
-    for (unsigned i = 0; status == SRM_OK && i < w->worker_count; i++) {
+        status = buffers_begin(&w->frames, SRM_FRAME_LEN,
+            QUEUE_LEN + w->worker_count + 2 /* the packer's */ + w->slot_count);
+    for (unsigned i = 0; status == SRM_OK && i < w->worker_count; i++)
         status = segment_keys_copy(&w->keys, &w->workers[i].keys);
-        if (status == SRM_OK && w->sink.given.fd >= 0) {
-            w->workers[i].out = malloc(SRM_FRAME_LEN);
-            status = w->workers[i].out == NULL ? SRM_ENOMEM : SRM_OK;
-        }
-    }
     packer_begin(&w->packer, &w->keys, w->pad);
     return status;
 }
@@ -365,20 +384,19 @@ static srm_status seal_body(void *argument, job_control *control) {
 static void seal_release(void *argument) {
     seal_work *w = argument;
     for (unsigned i = 0; w->slots != NULL && i < w->slot_count; i++) {
-        wipe_free(w->slots[i].buffer, SRM_CHUNK_LEN);
+        buffers_return(&w->frames, w->slots[i].buffer);
         wipe_free(w->slots[i].compressed, compressor_bound());
     }
     for (unsigned i = 0; w->workers != NULL && i < w->worker_count; i++) {
         segment_keys_wipe(&w->workers[i].keys);
         compressor_free(w->workers[i].codec);
-        free(w->workers[i].out); /* ciphertext */
     }
     for (unsigned i = 0; i < w->queue_count; i++)
-        buffers_return(&w->plain, w->queue[(w->queue_first + i) % QUEUE_LEN].frame.buffer);
+        buffers_return(&w->frames, w->queue[(w->queue_first + i) % QUEUE_LEN].frame.buffer);
     for (uint8_t *held = packer_surrender(&w->packer); held != NULL;
         held = packer_surrender(&w->packer))
-        buffers_return(&w->plain, held);
-    buffers_free(&w->plain);
+        buffers_return(&w->frames, held);
+    buffers_free(&w->frames);
     packer_end(&w->packer);
     leaves_free(&w->leaves);
     segment_keys_wipe(&w->keys);
