@@ -18,6 +18,8 @@ const uint8_t *segment_writer_id(const segment_writer *w);
 bool segment_writer_has_room(const segment_writer *w, uint32_t stored_len);
 
 /* Lay out one chunk, seal and write what that completes. sealed: SRM_FRAME_LEN bytes to work in.
+ * In a segment of raw chunks of SRM_CHUNK_LEN alone, the chunk may lie in them, behind room for
+ * its head: it is then sealed in place.
  * *off: where its record stands in the plaintext. */
 SRM_MUST_USE srm_status segment_writer_put(segment_writer *w, job_control *control,
     const data_chunk *chunk, uint8_t *sealed, uint32_t *off);

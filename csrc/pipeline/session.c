@@ -26,9 +26,9 @@ typedef struct open_segment {
 } open_segment;
 
 struct session_worker {
-    uint8_t *raw;        /* SRM_CHUNK_LEN bytes */
+    uint8_t *frame;      /* SRM_FRAME_LEN bytes: a chunk is read to its place in a frame */
     uint8_t *compressed; /* compressor_bound() bytes, made when first needed */
-    uint8_t *sealed;     /* SRM_FRAME_LEN bytes */
+    uint8_t *sealed;     /* SRM_FRAME_LEN bytes: for all that does not lie in `frame` */
     compressor *codec;
     open_segment open[OPEN_COUNT];
     open_segment ended; /* on its way to disk while the next one fills */
@@ -118,7 +118,7 @@ void session_free(session *s) {
         for (unsigned kind = 0; kind < OPEN_COUNT; kind++)
             drop_segment(s, &w->open[kind]);
         drop_segment(s, &w->ended);
-        wipe_free(w->raw, SRM_CHUNK_LEN);
+        wipe_free(w->frame, SRM_FRAME_LEN);
         wipe_free(w->compressed, compressor_bound());
         free(w->sealed); /* ciphertext */
         compressor_free(w->codec);
@@ -197,15 +197,15 @@ srm_status session_take_segments(session *s, srm_segment_info *out, size_t cap, 
 
 session_worker *session_worker_at(session *s, unsigned number) {
     session_worker *w = &s->workers[number];
-    if (w->raw == NULL)
-        w->raw = malloc(SRM_CHUNK_LEN);
+    if (w->frame == NULL)
+        w->frame = malloc(SRM_FRAME_LEN);
     if (w->sealed == NULL)
         w->sealed = malloc(SRM_FRAME_LEN);
-    return w->raw == NULL || w->sealed == NULL ? NULL : w;
+    return w->frame == NULL || w->sealed == NULL ? NULL : w;
 }
 
 uint8_t *session_worker_buffer(session_worker *me) {
-    return me->raw;
+    return me->frame + RECORD_HEAD_LEN;
 }
 
 /* The segment that ended last is on disk, or nearly, by the time the next one ends. */
@@ -291,7 +291,9 @@ static srm_status encode(
 
 static srm_status store(
     session *s, session_worker *me, job_control *control, const data_chunk *chunk) {
-    open_segment *o = &me->open[chunk->stored_len == SRM_CHUNK_LEN ? WHOLE : PACKED];
+    bool is_whole = chunk->stored_len == SRM_CHUNK_LEN;
+    bool in_place = is_whole && chunk->stored == session_worker_buffer(me);
+    open_segment *o = &me->open[is_whole ? WHOLE : PACKED];
     srm_status status = SRM_OK;
     if (o->writer != NULL && !segment_writer_has_room(o->writer, chunk->stored_len))
         status = end_segment(s, me, o, control);
@@ -301,7 +303,8 @@ static srm_status store(
         return status;
     srm_location at = {
         .segment = o->number, .stored_len = chunk->stored_len, .raw_len = chunk->raw_len};
-    status = segment_writer_put(o->writer, control, chunk, me->sealed, &at.off);
+    uint8_t *out = in_place ? me->frame : me->sealed;
+    status = segment_writer_put(o->writer, control, chunk, out, &at.off);
     return status == SRM_OK ? index_put(s->index, chunk->id, &at) : status;
 }
 
