@@ -22,11 +22,11 @@ from strongroom.cli.options import (
     with_console,
     with_freshness,
     with_repository,
-    with_secret,
     with_threads,
 )
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.errors import CancelledError
 from strongroom.ops.backup import BackupResult, Labels

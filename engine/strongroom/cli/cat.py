@@ -9,14 +9,9 @@ import click
 from strongroom._core import Watch
 from strongroom.cli.console import Console, refuse_terminal
 from strongroom.cli.opening import open_repository
-from strongroom.cli.options import (
-    with_console,
-    with_freshness,
-    with_repository,
-    with_salvage,
-    with_secret,
-)
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_salvage
 from strongroom.cli.progress import Meter
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.cat import cat
 from strongroom.stores.local import LocalStore

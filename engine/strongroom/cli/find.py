@@ -6,7 +6,8 @@ import click
 
 from strongroom.cli.console import Console, printable, put
 from strongroom.cli.opening import open_repository, shown, size_words, time_words
-from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
+from strongroom.cli.options import with_console, with_freshness, with_repository
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.manifest.entry import FOLDER
 from strongroom.ops.exclude import Excludes

@@ -10,8 +10,9 @@ import click
 
 from strongroom.cli.console import Console, printable
 from strongroom.cli.opening import open_repository, shown, snapshot_fields, time_words
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_repository
 from strongroom.cli.prune import prune_and_report
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.prune import PruneOptions
 from strongroom.ops.retention import Policy, Verdict, parse_duration

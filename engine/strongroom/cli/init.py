@@ -8,8 +8,9 @@ import sys
 import click
 
 from strongroom.cli.console import Console
-from strongroom.cli.options import with_console, with_own_secret, with_repository
+from strongroom.cli.options import with_console, with_repository
 from strongroom.cli.recovery import Recovery, ask_back, with_recovery
+from strongroom.cli.secret_options import with_own_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.keys.rootkey import RootKey
 from strongroom.keys.strength import check_strength

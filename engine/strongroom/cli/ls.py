@@ -10,13 +10,8 @@ import click
 
 from strongroom.cli.console import Console, printable, put
 from strongroom.cli.opening import open_repository, shown, time_words
-from strongroom.cli.options import (
-    with_console,
-    with_freshness,
-    with_repository,
-    with_salvage,
-    with_secret,
-)
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_salvage
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.errors import TargetError
 from strongroom.manifest.entry import (

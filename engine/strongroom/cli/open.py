@@ -8,8 +8,9 @@ import click
 
 from strongroom._core import Progress, Result, Watch
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, PIPE, with_console, with_own_secret, with_threads
+from strongroom.cli.options import FILE, PIPE, with_console, with_threads
 from strongroom.cli.plan import SUFFIX, Task, is_many
+from strongroom.cli.secret_options import with_own_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.transfer import STDOUT, Transfer, check_output, transfer
 from strongroom.ops.open import open_descriptor, open_file

@@ -9,7 +9,8 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.opening import open_repository, size_words
-from strongroom.cli.options import with_console, with_repository, with_secret, with_threads
+from strongroom.cli.options import with_console, with_repository, with_threads
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.prune import GRACE_S, PruneOptions, PruneResult
 from strongroom.ops.repository import Repository

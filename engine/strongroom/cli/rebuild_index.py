@@ -6,8 +6,9 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.opening import open_repository
-from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
+from strongroom.cli.options import with_console, with_freshness, with_repository
 from strongroom.cli.outcome import Outcome
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.stores.local import LocalStore
 

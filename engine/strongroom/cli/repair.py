@@ -8,15 +8,10 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.opening import open_repository, shown, size_words
-from strongroom.cli.options import (
-    names_files,
-    with_console,
-    with_repository,
-    with_secret,
-    with_threads,
-)
+from strongroom.cli.options import names_files, with_console, with_repository, with_threads
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.verify import Finding
 from strongroom.stores.local import LocalStore

@@ -15,11 +15,11 @@ from strongroom.cli.options import (
     with_freshness,
     with_repository,
     with_salvage,
-    with_secret,
     with_threads,
 )
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.overwrite import Overwrite
 from strongroom.ops.restore_options import RestoreCounts, RestoreOptions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from strongroom.cli.options import (
 )
 from strongroom.cli.plan import SUFFIX, Found, find, is_many, size_of
 from strongroom.cli.progress import Meter
-from strongroom.cli.scrub_repository import report_repository
 from strongroom.cli.transfer import standard_input
 from strongroom.ops.scrub import ScrubResult, scrub, scrub_descriptor
 
@@ -103,7 +103,9 @@ def _scrub_repository(
         raise click.UsageError("nothing was named: give a FILE, or a repository with -r")
     if root is not None:
         raise click.UsageError("--root is for one file")
-    report_repository(url, public_key, threads, console, resume=resume)
+    # Loading what repositories take costs more than scrubbing a small file.
+    of_repositories = importlib.import_module("strongroom.cli.scrub_repository")
+    of_repositories.report_repository(url, public_key, threads, console, resume=resume)
 
 
 def _scrub_one(file: Path, root: bytes | None, threads: int | None, console: Console) -> None:

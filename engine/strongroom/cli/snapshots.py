@@ -13,13 +13,8 @@ from strongroom.cli.opening import (
     size_words,
     snapshot_fields,
 )
-from strongroom.cli.options import (
-    with_console,
-    with_freshness,
-    with_repository,
-    with_salvage,
-    with_secret,
-)
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_salvage
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.repository.snapshots import Snapshot
 from strongroom.stores.local import LocalStore

@@ -6,7 +6,8 @@ import click
 
 from strongroom.cli.console import Console, put
 from strongroom.cli.opening import counted, open_repository, size_words
-from strongroom.cli.options import with_console, with_freshness, with_repository, with_secret
+from strongroom.cli.options import with_console, with_freshness, with_repository
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.stores.local import LocalStore
 

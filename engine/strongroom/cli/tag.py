@@ -6,7 +6,8 @@ import click
 
 from strongroom.cli.console import Console
 from strongroom.cli.opening import open_repository, snapshot_fields
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_repository
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.forget import TagChange
 from strongroom.stores.local import LocalStore

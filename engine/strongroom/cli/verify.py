@@ -10,15 +10,10 @@ import click
 from strongroom.cli.console import Console
 from strongroom.cli.coverage import PERCENT, covered_fields, covered_words
 from strongroom.cli.opening import counted, open_repository, shown, size_words, time_words
-from strongroom.cli.options import (
-    with_console,
-    with_freshness,
-    with_repository,
-    with_secret,
-    with_threads,
-)
+from strongroom.cli.options import with_console, with_freshness, with_repository, with_threads
 from strongroom.cli.outcome import Outcome
 from strongroom.cli.progress import Meter
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.ops.verify import Finding, VerifyResult
 from strongroom.stores.local import LocalStore

@@ -7,7 +7,8 @@ import time
 import click
 
 from strongroom.cli.console import Console
-from strongroom.cli.options import with_console, with_new_password, with_repository, with_secret
+from strongroom.cli.options import with_console, with_repository
+from strongroom.cli.secret_options import with_new_password, with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.vaulted import credential_of
 from strongroom.keys.strength import check_strength

@@ -10,8 +10,9 @@ import click
 
 from strongroom.cli.asking import prompt
 from strongroom.cli.console import Console
-from strongroom.cli.options import FILE, with_console, with_own_secret, with_repository, with_vault
+from strongroom.cli.options import FILE, with_console, with_repository
 from strongroom.cli.private import write_private
+from strongroom.cli.secret_options import with_own_secret, with_vault
 from strongroom.cli.secrets import (
     SecretOptions,
     VaultOptions,

@@ -6,7 +6,8 @@ import click
 
 from strongroom.cli.console import Console, put
 from strongroom.cli.opening import time_words
-from strongroom.cli.options import vault_url, with_console, with_repository, with_vault
+from strongroom.cli.options import with_console, with_repository
+from strongroom.cli.secret_options import vault_url, with_vault
 from strongroom.cli.secrets import VaultOptions
 from strongroom.cli.vaulted import connect, vault
 from strongroom.stores.local import LocalStore

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from strongroom.cli.console import Console
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_repository
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.vaulted import connect, credential_of, vault
 from strongroom.repository.unlock import unlock

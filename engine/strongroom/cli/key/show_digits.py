@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from strongroom.cli.console import Console, put
-from strongroom.cli.options import with_console, with_repository, with_secret
+from strongroom.cli.options import with_console, with_repository
 from strongroom.cli.recovery import Recovery, qr_code, with_recovery
+from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.vaulted import credential_of
 from strongroom.repository.unlock import unlock
