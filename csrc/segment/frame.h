@@ -5,8 +5,9 @@
 #include "segment/header.h"
 
 /* Seal the pieces, in all stored_len - SRM_TAG_LEN bytes, as frame `index`.
- * out: caller-owned, stored_len bytes; pieces may lie in it, see aead_seal. digest: BLAKE3 of them. Whatever this returns, the index
- * counts as used and must never be sealed again under these keys. */
+ * out: caller-owned, stored_len bytes; pieces may lie in it, see aead_seal. digest: BLAKE3 of them.
+ * Whatever this returns, the index counts as used and must never be sealed again under these keys.
+ */
 SRM_MUST_USE srm_status frame_seal(const segment_keys *keys, uint64_t index, bool last,
     const aead_piece *pieces, size_t piece_count, uint8_t *out, size_t stored_len,
     uint8_t digest[SRM_DIGEST_LEN]);

@@ -306,6 +306,25 @@ static void a_frame_opens_only_as_what_it_was_sealed(void) {
     free(opened);
 }
 
+static void a_frame_is_sealed_where_its_plaintext_lies(void) {
+    uint8_t *stored = must_alloc(SRM_FRAME_LEN);
+    uint8_t *opened = must_alloc(SRM_FRAME_LEN);
+    uint8_t digest[SRM_DIGEST_LEN];
+    for (size_t head_len = 0; head_len <= RECORD_HEAD_LEN; head_len += RECORD_HEAD_LEN) {
+        const aead_piece pieces[] = {
+            {raw, head_len}, {stored + head_len, FRAME_PLAIN_LEN - head_len}};
+        const uint64_t index = 2500 + head_len;
+        memset(stored, 0, SRM_FRAME_LEN);
+        memcpy(stored + head_len, raw + head_len, FRAME_PLAIN_LEN - head_len);
+        seal_one(index, false, pieces, 2, SRM_FRAME_LEN, stored);
+        CHECK_STATUS(
+            SRM_OK, frame_open(&keys, index, false, stored, SRM_FRAME_LEN, opened, digest));
+        CHECK(memcmp(opened, raw, FRAME_PLAIN_LEN) == 0);
+    }
+    free(stored);
+    free(opened);
+}
+
 static void a_frame_opened_to_two_places_is_the_same(void) {
     static const size_t heads[] = {0, 48, 200000, FRAME_PLAIN_LEN};
     uint8_t *stored = must_alloc(SRM_FRAME_LEN);
@@ -407,6 +426,7 @@ int main(void) {
         FACT(a_parser_used_out_of_order_refuses),
         FACT(frames_in_the_wrong_order_fail_for_good),
         FACT(a_frame_opens_only_as_what_it_was_sealed),
+        FACT(a_frame_is_sealed_where_its_plaintext_lies),
         FACT(a_frame_opened_to_two_places_is_the_same),
         FACT(a_whole_chunk_stands_only_where_a_record_begins),
         FACT(frames_of_impossible_length_are_refused),
