@@ -19,7 +19,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-#define STEP_LEN ((size_t)65536) /* as in crypto/aead.c */
+#define STEP_LEN ((size_t)131072) /* as in crypto/aead.c */
 #define LEAF_COUNT ((uint64_t)4096)
 #define LEVEL 3
 #define WINDOW_LOG 20 /* as in codec/zstd.c */

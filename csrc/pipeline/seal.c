@@ -23,7 +23,7 @@ typedef enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_ENCODED, SLOT_LAID_OUT }
 /* A chunk on its way. */
 typedef struct chunk_slot {
     slot_state state;
-    uint8_t *buffer;     /* a frame's, or NULL: see slot_needs_buffer */
+    uint8_t *buffer;     /* SRM_FRAME_LEN bytes; NULL while it is free, or where none is needed */
     uint8_t *compressed; /* compressor_bound() bytes, made when first needed */
     packed_chunk chunk;
 } chunk_slot;
@@ -62,7 +62,7 @@ typedef struct seal_work {
     bool laying_out; /* a role: the packer */
     bool laid_out;   /* the last frame is queued */
     packer packer;
-    buffers frames; /* SRM_FRAME_LEN bytes each: plaintext becomes ciphertext where it lies */
+    buffers frames; /* SRM_FRAME_LEN bytes each, so that plaintext is sealed where it lies */
     task queue[QUEUE_LEN];
     unsigned queue_first;
     unsigned queue_count;
@@ -103,7 +103,7 @@ static bool packer_is_fed(seal_work *w) {
 }
 
 /* Memory is read where it lies, and written where it will lie. */
-static bool slot_needs_buffer(const seal_work *w) {
+static bool slots_need_buffers(const seal_work *w) {
     return w->source.given.fd >= 0 || w->sink.given.fd >= 0;
 }
 
@@ -130,7 +130,7 @@ static bool may_read(seal_work *w) {
     chunk_slot *slot = &w->slots[w->next_read % w->slot_count];
     if (w->reading || w->next_read >= w->chunk_count || slot->state != SLOT_FREE)
         return false;
-    return !slot_needs_buffer(w) || slot->buffer != NULL || take_buffer(w, &slot->buffer);
+    return !slots_need_buffers(w) || take_buffer(w, &slot->buffer);
 }
 
 static void enqueue(seal_work *w, const packed_frame *frame, chunk_slot *slot) {
@@ -280,7 +280,8 @@ static void fill_next(seal_work *w, worker *me) {
     if (w->source.len == LEN_UNKNOWN) {
         status = read_next(w, slot, index, &raw_len);
         raw = slot_chunk(slot);
-        crew_tell(&w->crew); /* another may read on */
+        crew_stop(&w->crew, status); /* before anyone takes a failure for the end */
+        crew_tell(&w->crew);         /* another may read on */
     }
     bool is_media = w->is_media;
     crew_leave(&w->crew);
@@ -303,7 +304,7 @@ static bool do_next(void *work, unsigned number) {
         seal_next(w, me);
     else if (may_lay_out(w))
         lay_out_next(w);
-    else if (may_read(w))
+    else if (w->crew.status == SRM_OK && may_read(w)) /* laying out may have failed for memory */
         fill_next(w, me);
     else
         return false;

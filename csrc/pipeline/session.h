@@ -47,7 +47,7 @@ session_worker *session_worker_at(session *s, unsigned number);
 uint8_t *session_worker_buffer(session_worker *me);
 
 /* Take in one chunk, 1 to SRM_CHUNK_LEN bytes: its id, and, if nobody has it, into a segment.
- * A chunk in the worker's own buffer may have become ciphertext by then.
+ * A chunk in the worker's own buffer may be ciphertext once this returns, whatever it returns.
  * *stored_len grows by what that added. Needs no lock. */
 SRM_MUST_USE srm_status session_take_chunk(session *s, session_worker *me, job_control *control,
     const uint8_t *raw, size_t raw_len, bool is_media, uint8_t id[SRM_DIGEST_LEN],

@@ -50,7 +50,7 @@ void packer_begin(packer *p, const segment_keys *keys, bool pad);
 void packer_end(packer *p);
 
 bool packer_hungry(const packer *p);
-/* buffer: FRAME_PLAIN_LEN bytes, the packer's until it hands it back. */
+/* buffer: FRAME_PLAIN_LEN bytes or more, the packer's until it hands it back. */
 void packer_feed(packer *p, uint8_t *buffer);
 /* One buffer the packer still holds, or NULL. */
 uint8_t *packer_surrender(packer *p);

@@ -26,7 +26,7 @@ BESIDE = {
 }
 STAGES = ("input_read_at", "input_read_next", "frames_read", "compressor_try", "decompressor_run")
 STAGES += ("packer_put", "frame_seal", "frame_open_apart", "parser_next")
-STAGES += ("output_write_at", "output_write_next")
+STAGES += ("output_write_at", "output_write_next", "crew_leave")
 LINK = {
     "test_codec": ["-Wl,--wrap=ZSTD_compress2"],
     "test_identical": ["-Wl,--wrap=random_hedged"],

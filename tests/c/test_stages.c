@@ -8,6 +8,7 @@
 #include "segment/frame.h"
 #include "segment/packer.h"
 #include "segment/parser.h"
+#include "threads/crew.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -47,6 +48,7 @@ static unsigned victim;  /* which of those that come there fails */
 static atomic_uint arrived;
 static pthread_barrier_t barrier;
 static _Thread_local bool came;
+static _Thread_local bool failed_to_read;
 
 static uint8_t *raw;        /* RAW_LEN bytes: noise and a quarter of text, mixed well */
 static uint8_t *got;        /* CAP bytes */
@@ -88,7 +90,18 @@ srm_status __real_input_read_next(input *, job_control *, uint8_t *, size_t, siz
 srm_status __wrap_input_read_next(input *, job_control *, uint8_t *, size_t, size_t *);
 srm_status __wrap_input_read_next(
     input *s, job_control *control, uint8_t *out, size_t want, size_t *len) {
-    DO_UNLESS_MET(READ_NEXT, __real_input_read_next(s, control, out, want, len));
+    srm_status status = met(READ_NEXT);
+    failed_to_read = status != SRM_OK;
+    return status == SRM_OK ? __real_input_read_next(s, control, out, want, len) : status;
+}
+
+void __real_crew_leave(crew *);
+void __wrap_crew_leave(crew *);
+void __wrap_crew_leave(crew *c) {
+    __real_crew_leave(c);
+    if (failed_to_read)
+        (void)usleep(50000); /* the others have every chance to go on */
+    failed_to_read = false;
 }
 
 srm_status __real_frames_read(
@@ -252,6 +265,19 @@ static void what_one_thread_does_at_a_time_fails_at_any_turn(void) {
         }
 }
 
+static void a_pipe_that_fails_has_not_ended(void) {
+    threads = 3;
+    for (unsigned turn = 0; turn < 4; turn++) {
+        pass p = passing(SEAL, BY_PIPE, BY_PIPE);
+        chosen = READ_NEXT;
+        victim = turn;
+        atomic_store(&arrived, 0);
+        CHECK_STATUS(SRM_ECRYPTO, pass_run(&p).status);
+        CHECK((p.got_len - SRM_HEADER_LEN) % SRM_FRAME_LEN == 0); /* no frame that is the last */
+    }
+    chosen = NO_STAGE;
+}
+
 /* Behind a chunk that does not decompress: another, and a frame that fails its tag. */
 static void of_several_damages_the_first_is_named(void) {
     static const way outs[] = {BY_MEMORY, BY_FILE, BY_PIPE};
@@ -283,6 +309,7 @@ int main(void) {
     static const fact facts[] = {
         FACT(every_stage_fails_on_every_thread_while_the_others_are_at_it),
         FACT(what_one_thread_does_at_a_time_fails_at_any_turn),
+        FACT(a_pipe_that_fails_has_not_ended),
         FACT(of_several_damages_the_first_is_named),
     };
     raw = must_alloc(RAW_LEN);
