@@ -10,7 +10,7 @@ from strongroom import _core
 from strongroom.errors import DamagedError, SourceError
 from strongroom.keys.envelope import PASSWORD, password_parameters
 from strongroom.keys.password import KdfParameters
-from strongroom.ops.open import read_header
+from strongroom.ops.header import read_header
 from strongroom.ops.source import open_source
 
 _ROOT_AT = _core.HEADER_LEN

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from strongroom import _core
 from strongroom._core import UNWATCHED, Cancel, Header, Progress, Result, Watch
-from strongroom.errors import LimitError, SourceError, UnsupportedError
+from strongroom.errors import LimitError, UnsupportedError
 from strongroom.keys.envelope import Credential, Session, open_envelopes
+from strongroom.ops.header import read_header
 from strongroom.ops.source import open_source
 from strongroom.ops.target import new_file
 from strongroom.ops.threads import thread_limit
@@ -133,24 +133,6 @@ def _unlocked(data: Buffer, key: Credential) -> Iterator[tuple[Header, bytes, me
 def _raw_len(header: Header, session_key: bytes, rest: Buffer) -> int:
     with closing(_core.View(header, session_key, rest, doing=_OPENING)) as whole:
         return len(whole)
-
-
-def read_header(fd: int, *, doing: str) -> Header:
-    """Read and check the first 4096 bytes from a descriptor."""
-    stored = bytearray()
-    try:
-        while len(stored) < _core.HEADER_LEN:
-            try:
-                piece = os.read(fd, _core.HEADER_LEN - len(stored))
-            except BlockingIOError:
-                select.select([fd], [], [])
-                continue
-            if not piece:
-                break
-            stored += piece
-    except OSError as error:
-        raise SourceError(f"{doing}: reading failed: {error.strerror}") from None
-    return _core.parse_header(bytes(stored), doing=doing)
 
 
 def unlock(header: Header, key: Credential, *, doing: str) -> bytes:

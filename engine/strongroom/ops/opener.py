@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from strongroom._core import View
 from strongroom.keys.envelope import Credential
-from strongroom.ops.open import read_header, unlock
+from strongroom.ops.header import read_header
+from strongroom.ops.open import unlock
 from strongroom.ops.source import open_source
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from strongroom import _core
 from strongroom._core import FRAME_LEN, HEADER_LEN, TRAILER_LEN, Cancel, Progress, Watch
 from strongroom.errors import DamagedError, SourceError, UsageError
-from strongroom.ops.open import read_header
+from strongroom.ops.header import read_header
 from strongroom.ops.source import open_source
 from strongroom.ops.threads import thread_limit
 

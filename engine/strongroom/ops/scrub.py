@@ -9,7 +9,7 @@ from pathlib import Path
 from strongroom import _core
 from strongroom._core import UNWATCHED, Cancel, Progress, Watch
 from strongroom.errors import DamagedError, UsageError
-from strongroom.ops.open import read_header
+from strongroom.ops.header import read_header
 from strongroom.ops.source import open_source
 from strongroom.ops.threads import thread_limit
 
