@@ -193,6 +193,22 @@ def test_asking_for_the_version_loads_nothing_heavy() -> None:
     assert "click" in loaded(VERSION, "--version")
 
 
+def test_garbage_is_collected_again_while_a_verb_runs() -> None:
+    code = """
+import gc, sys
+from strongroom.__main__ import run
+sys.argv[1:] = ["key", "list", "-r", "/nowhere"]
+try:
+    run()
+except SystemExit as ending:
+    assert ending.code == 10
+print(gc.isenabled())
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert done.stdout == "True\n"
+
+
 # Each takes a millisecond or more to load. hashlib brings an OpenSSL of its own.
 NEEDLESS = {"numpy", "rich", "hashlib", "random", "subprocess", "getpass", "tempfile"}
 

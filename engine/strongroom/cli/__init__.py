@@ -88,6 +88,9 @@ class _Verbs(click.Group):
         if cmd_name in self.commands:
             return self.commands[cmd_name]
         module = importlib.import_module(f"{self._package}.{cmd_name.replace('-', '_')}")
+        if not gc.isenabled():  # see strongroom.__main__
+            gc.freeze()
+            gc.enable()
         command: click.Command = module.command
         return command
 
