@@ -58,6 +58,7 @@ typedef enum srm_place {
 #define SRM_KEY_LEN 32
 #define SRM_DIGEST_LEN 32
 #define SRM_TAG_LEN 16
+#define SRM_WRAPPED_LEN 48 /* a key and a tag */
 #define SRM_REPO_ID_LEN 32
 #define SRM_SESSION_ID_LEN 16
 #define SRM_HEADER_LEN 4096
@@ -93,6 +94,26 @@ const char *srm_place_text(int place);
 
 /* Are these the same? In time that depends on len alone. Any thread. SRM_EAUTH: no; SRM_EINVAL. */
 SRM_MUST_USE srm_status srm_equal(const uint8_t *a, const uint8_t *b, size_t len);
+
+/* SHA-256 (FIPS 180-4), HMAC-SHA256 (RFC 2104) and the halves of HKDF-SHA256 (RFC 5869). data, salt
+ * and info may be NULL where their length is 0; an empty salt stands for 32 zero bytes. out_len: 1
+ * to 8160. Outputs are the caller's. Any thread. SRM_EINVAL, SRM_ENOMEM, SRM_ECRYPTO. */
+SRM_MUST_USE srm_status srm_sha256(const uint8_t *data, size_t len, uint8_t digest[SRM_DIGEST_LEN]);
+SRM_MUST_USE srm_status srm_hmac_sha256(const uint8_t *key, size_t key_len, const uint8_t *data,
+    size_t len, uint8_t mac[SRM_DIGEST_LEN]);
+SRM_MUST_USE srm_status srm_hkdf_extract(const uint8_t *salt, size_t salt_len, const uint8_t *ikm,
+    size_t ikm_len, uint8_t prk[SRM_KEY_LEN]);
+SRM_MUST_USE srm_status srm_hkdf_expand(const uint8_t prk[SRM_KEY_LEN], const uint8_t *info,
+    size_t info_len, uint8_t *out, size_t out_len);
+
+/* Wrap a key by another, AES-256-GCM with aad. key: seals this one secret in its life, as keys do
+ * that were derived with a fresh salt; so no nonce is asked for. Outputs are the caller's, and
+ * zeroed unless SRM_OK. Any thread. Unwrapping: SRM_EAUTH for another key or aad, or damage.
+ * SRM_EINVAL, SRM_ENOMEM, SRM_ECRYPTO. */
+SRM_MUST_USE srm_status srm_wrap(const uint8_t key[SRM_KEY_LEN], const uint8_t *aad, size_t aad_len,
+    const uint8_t secret[SRM_KEY_LEN], uint8_t wrapped[SRM_WRAPPED_LEN]);
+SRM_MUST_USE srm_status srm_unwrap(const uint8_t key[SRM_KEY_LEN], const uint8_t *aad,
+    size_t aad_len, const uint8_t wrapped[SRM_WRAPPED_LEN], uint8_t secret[SRM_KEY_LEN]);
 
 /* ---- Headers ----------------------------------------------------------------------------- */
 

@@ -1,14 +1,13 @@
 #include "segment/owner.h"
 
 #include "base/bytes.h"
-#include "crypto/aead.h"
 #include "crypto/hash.h"
 #include "segment/header.h"
+#include "segment/wrap.h"
 
 #define ENVELOPE_OWNER 1
 #define ESALT_LEN 32
 #define COMMITMENT_LEN 32
-#define WRAPPED_LEN (SRM_KEY_LEN + SRM_TAG_LEN)
 
 static const char ENV[] = "strongroom/1 env"; /* both with their zero */
 static const char ENV_SALT[] = "strongroom/1 env-salt";
@@ -38,18 +37,11 @@ static srm_status salt_of(const uint8_t wrap_key[SRM_KEY_LEN],
 }
 
 static srm_status unwrap(const uint8_t key[SRM_KEY_LEN], const srm_header_info *info,
-    const uint8_t wrapped[WRAPPED_LEN], uint8_t session_key[SRM_KEY_LEN]) {
-    static const uint8_t nonce[AEAD_NONCE_LEN]; /* each key seals one message in its life */
+    const uint8_t wrapped[SRM_WRAPPED_LEN], uint8_t session_key[SRM_KEY_LEN]) {
     uint8_t aad[1 + SRM_REPO_ID_LEN + SRM_SESSION_ID_LEN] = {ENVELOPE_OWNER};
-    uint8_t digest[SRM_DIGEST_LEN];
-    aead *cipher = NULL;
     memcpy(aad + 1, info->repo_id, SRM_REPO_ID_LEN);
     memcpy(aad + 1 + SRM_REPO_ID_LEN, info->session_id, SRM_SESSION_ID_LEN);
-    srm_status status = aead_new(key, &cipher);
-    if (status == SRM_OK)
-        status =
-            aead_open(cipher, nonce, aad, sizeof aad, wrapped, WRAPPED_LEN, session_key, digest);
-    aead_free(cipher);
+    srm_status status = wrap_open(key, aad, sizeof aad, wrapped, session_key);
     return status == SRM_EAUTH ? SRM_EDAMAGED : status;
 }
 

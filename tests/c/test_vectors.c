@@ -165,6 +165,45 @@ static void check_hmac(char *const *fields) {
     CHECK_STATUS(SRM_EINVAL, srm_equal(NULL, mac, tag.len));
 }
 
+static void nothing_is_made_of_nothing(void) {
+    const uint8_t key[SRM_KEY_LEN] = {1};
+    uint8_t out[SRM_WRAPPED_LEN];
+    uint8_t back[SRM_KEY_LEN];
+    CHECK_STATUS(SRM_OK, srm_sha256(NULL, 0, out));
+    CHECK_STATUS(SRM_EINVAL, srm_sha256(NULL, 1, out));
+    CHECK_STATUS(SRM_EINVAL, srm_sha256(key, 1, NULL));
+    CHECK_STATUS(SRM_OK, srm_hmac_sha256(key, sizeof key, NULL, 0, out));
+    CHECK_STATUS(SRM_EINVAL, srm_hmac_sha256(key, 0, NULL, 0, out));
+    CHECK_STATUS(SRM_EINVAL, srm_hmac_sha256(NULL, 1, NULL, 0, out));
+    CHECK_STATUS(SRM_EINVAL, srm_hmac_sha256(key, sizeof key, NULL, 1, out));
+    CHECK_STATUS(SRM_EINVAL, srm_hmac_sha256(key, sizeof key, NULL, 0, NULL));
+    CHECK_STATUS(SRM_OK, srm_hkdf_extract(NULL, 0, key, sizeof key, out));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_extract(NULL, 1, key, sizeof key, out));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_extract(NULL, 0, NULL, 1, out));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_extract(NULL, 0, key, 0, out));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_extract(NULL, 0, key, sizeof key, NULL));
+    CHECK_STATUS(SRM_OK, srm_hkdf_expand(key, NULL, 0, out, sizeof out));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_expand(NULL, NULL, 0, out, sizeof out));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_expand(key, NULL, 1, out, sizeof out));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_expand(key, NULL, 0, NULL, sizeof out));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_expand(key, NULL, 0, out, 0));
+    CHECK_STATUS(SRM_EINVAL, srm_hkdf_expand(key, NULL, 0, out, 8161));
+    CHECK_STATUS(SRM_EINVAL, srm_wrap(NULL, NULL, 0, key, out));
+    CHECK_STATUS(SRM_EINVAL, srm_wrap(key, NULL, 1, key, out));
+    CHECK_STATUS(SRM_EINVAL, srm_wrap(key, NULL, 0, NULL, out));
+    CHECK_STATUS(SRM_EINVAL, srm_wrap(key, NULL, 0, key, NULL));
+    CHECK_STATUS(SRM_OK, srm_wrap(key, NULL, 0, key, out));
+    CHECK_STATUS(SRM_OK, srm_unwrap(key, NULL, 0, out, back));
+    CHECK(memcmp(key, back, sizeof back) == 0);
+    CHECK_STATUS(SRM_EINVAL, srm_unwrap(NULL, NULL, 0, out, back));
+    CHECK_STATUS(SRM_EINVAL, srm_unwrap(key, NULL, 1, out, back));
+    CHECK_STATUS(SRM_EINVAL, srm_unwrap(key, NULL, 0, NULL, back));
+    CHECK_STATUS(SRM_EINVAL, srm_unwrap(key, NULL, 0, out, NULL));
+    out[0] ^= 1;
+    CHECK_STATUS(SRM_EAUTH, srm_unwrap(key, NULL, 0, out, back));
+    CHECK(zero_run(back, sizeof back) == sizeof back);
+}
+
 static void hmac_gives_what_wycheproof_says(void) {
     each_case("hmac_sha256.txt", 5, 174, check_hmac);
 }
@@ -226,6 +265,7 @@ int main(int argument_count, char **arguments) {
         FACT(aes_256_gcm_gives_what_wycheproof_says),
         FACT(hkdf_gives_what_wycheproof_says),
         FACT(hmac_gives_what_wycheproof_says),
+        FACT(nothing_is_made_of_nothing),
         FACT(blake3_gives_what_its_authors_say),
         FACT(sha256_gives_what_nist_says),
         FACT(sha256_in_pieces_is_sha256_of_the_whole),

@@ -6,10 +6,7 @@ import os
 import struct
 from typing import NamedTuple, TypeAlias
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from strongroom._core.secrets import equal
+from strongroom._core.secrets import equal, unwrap, wrap
 from strongroom.errors import DamagedError, WrongKeyError
 from strongroom.keys.password import KdfParameters, Password
 from strongroom.keys.rootkey import RootKey
@@ -19,9 +16,6 @@ OWNER = 1
 PASSWORD = 2
 NAMES = {OWNER: "owner", PASSWORD: "password"}
 
-_KEY_LEN = 32
-# Each wrapping key seals one message in its life, so the nonce may be constant.
-_NONCE = bytes(12)
 _PASSWORD_PARAMS = struct.Struct(">IBBH")
 
 Credential: TypeAlias = RootKey | Password
@@ -106,7 +100,7 @@ def _owner_salt(root: RootKey, session: Session, session_key: bytes) -> bytes:
 def _owner_body(root: RootKey, session: Session, session_key: bytes) -> bytes:
     esalt = _owner_salt(root, session, session_key)
     commitment, key = _owner_keys(root, session, esalt)
-    return esalt + commitment + AESGCM(key).encrypt(_NONCE, session_key, session.aad(OWNER))
+    return esalt + commitment + wrap(key, session_key, session.aad(OWNER))
 
 
 def _open_owner(root: RootKey, session: Session, body: bytes, *, doing: str) -> bytes:
@@ -114,7 +108,7 @@ def _open_owner(root: RootKey, session: Session, body: bytes, *, doing: str) -> 
     commitment, key = _owner_keys(root, session, esalt)
     if not equal(commitment, stored):
         raise WrongKeyError(f"{doing}: wrong key, or the envelope was altered")
-    session_key = _unwrap(key, wrapped, session.aad(OWNER), doing=doing)
+    session_key = unwrap(key, wrapped, session.aad(OWNER), doing=f"{doing}: envelope")
     if not equal(_owner_salt(root, session, session_key), esalt):
         raise DamagedError(f"{doing}: owner envelope: authentication failed")
     return session_key
@@ -136,7 +130,7 @@ def password_body(password: Password, session: Session, session_key: bytes) -> b
     parameters = _PASSWORD_PARAMS.pack(kdf.memory_kib, kdf.passes, kdf.lanes, 0)
     salt = os.urandom(32)
     commitment, key = _password_keys(password, session, parameters, salt)
-    wrapped = AESGCM(key).encrypt(_NONCE, session_key, session.aad(PASSWORD))
+    wrapped = wrap(key, session_key, session.aad(PASSWORD))
     return parameters + salt + commitment + wrapped
 
 
@@ -146,14 +140,4 @@ def open_password_body(password: Password, session: Session, body: bytes, *, doi
     commitment, key = _password_keys(password, session, parameters, salt)
     if not equal(commitment, stored):
         raise WrongKeyError(f"{doing}: wrong password, or the envelope was altered")
-    return _unwrap(key, wrapped, session.aad(PASSWORD), doing=doing)
-
-
-def _unwrap(key: bytes, wrapped: bytes, aad: bytes, *, doing: str) -> bytes:
-    try:
-        session_key = AESGCM(key).decrypt(_NONCE, wrapped, aad)
-    except InvalidTag:
-        raise DamagedError(f"{doing}: envelope: authentication failed") from None
-    if len(session_key) != _KEY_LEN:
-        raise DamagedError(f"{doing}: envelope: wrong length")
-    return session_key
+    return unwrap(key, wrapped, session.aad(PASSWORD), doing=f"{doing}: envelope")

@@ -6,9 +6,6 @@ import unicodedata
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-
 from strongroom.errors import LimitError, StrongroomError, UnsupportedError, UsageError
 from strongroom.keys.memory import available_memory
 
@@ -91,6 +88,9 @@ class Password:
     def stretch(self, salt: bytes, parameters: KdfParameters) -> bytes:
         """32 bytes from the password. Raises LimitError before memory is taken."""
         parameters.check(allow_costly=self.allow_costly)
+        from cryptography.exceptions import UnsupportedAlgorithm
+        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
         try:
             kdf = Argon2id(
                 salt=salt,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from cryptography.hazmat.primitives.hashes import SHA256, Hash
-from cryptography.hazmat.primitives.hmac import HMAC
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF, HKDFExpand
-
+from strongroom._core.secrets import hkdf_expand, hkdf_extract, hmac_sha256
 from strongroom.keys.rootkey import RootKey
 
 PREFIX = b"strongroom/1 "
@@ -17,23 +14,13 @@ def label(name: bytes, *context: bytes) -> bytes:
 
 
 def expand(key: bytes, info: bytes, length: int) -> bytes:
-    """HKDF-Expand."""
-    return HKDFExpand(algorithm=SHA256(), length=length, info=info).derive(key)
-
-
-def sha256(data: bytes | memoryview) -> bytes:
-    """32 bytes, by the same OpenSSL as all else; hashlib brings another, which takes a while."""
-    hashed = Hash(SHA256())
-    hashed.update(data)
-    return hashed.finalize()
+    """HKDF-Expand. key: 32 bytes."""
+    return hkdf_expand(key, info, length)
 
 
 def mac(key: bytes, *pieces: bytes | bytearray | memoryview) -> bytes:
     """HMAC-SHA256 of pieces one after another."""
-    keyed = HMAC(key, SHA256())
-    for piece in pieces:
-        keyed.update(piece)
-    return keyed.finalize()
+    return hmac_sha256(key, b"".join(pieces))
 
 
 def wrap_key(root: RootKey, repo_id: bytes) -> bytes:
@@ -78,5 +65,4 @@ class RepositoryKeys:
 
 def _root_subkey(root: RootKey, repo_id: bytes, name: bytes) -> bytes:
     """K_x = HKDF(salt = repo_id, RK, "strongroom/1 " || x || 0)."""
-    kdf = HKDF(algorithm=SHA256(), length=32, salt=repo_id, info=label(name))
-    return kdf.derive(root.to_bytes())
+    return expand(hkdf_extract(repo_id, root.to_bytes()), label(name), 32)

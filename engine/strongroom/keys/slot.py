@@ -6,6 +6,7 @@ import os
 import struct
 from typing import Final, NamedTuple
 
+from strongroom._core.secrets import sha256
 from strongroom.errors import DamagedError, UnsupportedError
 from strongroom.keys.envelope import (
     Session,
@@ -15,7 +16,6 @@ from strongroom.keys.envelope import (
 )
 from strongroom.keys.password import KdfParameters, Password
 from strongroom.keys.rootkey import RootKey
-from strongroom.keys.schedule import sha256
 
 SLOT_PASSWORD: Final = 1
 SLOT_VAULT: Final = 2

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from strongroom._core.secrets import equal
+from strongroom._core.secrets import equal, sha256
 from strongroom.errors import (
     DamagedError,
     NoRepositoryError,
@@ -16,7 +16,7 @@ from strongroom.errors import (
     WrongKeyError,
 )
 from strongroom.keys.rootkey import RootKey
-from strongroom.keys.schedule import RepositoryKeys, check_key, mac, sha256, sign_key
+from strongroom.keys.schedule import RepositoryKeys, check_key, mac, sign_key
 from strongroom.stores import Store
 
 NAME: Final = "config"

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from strongroom._core import TYPE_DATA, TYPE_MANIFEST
-from strongroom._core.secrets import equal
+from strongroom._core.secrets import equal, sha256
 from strongroom.errors import DamagedError, UnsupportedError
-from strongroom.keys.schedule import RepositoryKeys, mac, sha256
+from strongroom.keys.schedule import RepositoryKeys, mac
 from strongroom.repository.entry import (
     CHECKPOINT_LEN_MAX,
     END_LEN,

@@ -14,8 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from strongroom._core.secrets import sha256
 from strongroom.errors import DamagedError, SourceError, TargetError, UnsupportedError
-from strongroom.keys.schedule import sha256
 from strongroom.stores.nameless import sibling
 
 VERSION: Final = 1

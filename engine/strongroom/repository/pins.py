@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from strongroom._core.secrets import sha256
 from strongroom.errors import DamagedError
-from strongroom.keys.schedule import sha256
 from strongroom.repository.notes import read_note, write_note
 
 APART_MAX: Final = 64
