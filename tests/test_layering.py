@@ -135,8 +135,9 @@ def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionD
 
 
 # Everything is reached through the first and little of it is run: each method loads what it runs.
-# The others load numpy, where very many rows are looked at, and what salvages.
+# The others load numpy, where very many rows are looked at, what salvages, and what stretches.
 LOADS_LATE = {"ops.repository", "_core.rows", "repository.entry_reader", "repository.opened"}
+LOADS_LATE |= {"keys.password"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=named)
