@@ -108,8 +108,8 @@ SRM_MUST_USE srm_status srm_hkdf_expand(const uint8_t prk[SRM_KEY_LEN], const ui
 
 /* Wrap a key by another, AES-256-GCM with aad. key: seals this one secret in its life, as keys do
  * that were derived with a fresh salt; so no nonce is asked for. Outputs are the caller's, and
- * zeroed unless SRM_OK. Any thread. Unwrapping: SRM_EAUTH for another key or aad, or damage.
- * SRM_EINVAL, SRM_ENOMEM, SRM_ECRYPTO. */
+ * zeroed unless SRM_OK or SRM_EINVAL. Any thread. Unwrapping: SRM_EAUTH for another key or aad, or
+ * damage. SRM_EINVAL, SRM_ENOMEM, SRM_ECRYPTO. */
 SRM_MUST_USE srm_status srm_wrap(const uint8_t key[SRM_KEY_LEN], const uint8_t *aad, size_t aad_len,
     const uint8_t secret[SRM_KEY_LEN], uint8_t wrapped[SRM_WRAPPED_LEN]);
 SRM_MUST_USE srm_status srm_unwrap(const uint8_t key[SRM_KEY_LEN], const uint8_t *aad,

@@ -16,7 +16,7 @@ typedef struct buffers {
 SRM_MUST_USE srm_status buffers_begin(buffers *b, size_t len, unsigned most);
 /* NULL: all are taken, or (*status) no memory was left. */
 uint8_t *buffers_take(buffers *b, srm_status *status);
-/* buffer: taken before, and not touched again (AddressSanitizer sees to it), or NULL. */
+/* buffer: taken before, and not touched again (gcc's AddressSanitizer sees to it), or NULL. */
 void buffers_return(buffers *b, uint8_t *buffer);
 /* Wipes and frees what was returned. Also for one that was only zeroed. */
 void buffers_free(buffers *b);
