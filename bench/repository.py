@@ -1,8 +1,8 @@
 """python -m bench repository: a library backed up, restored and verified, beside cp -r.
 
-Whole processes, interleaved; outputs are fresh on memory that was just in use. Keys come from a
-file: stretching a password takes the same time whatever is backed up. Prints a table on stderr and
-JSON lines on stdout.
+Whole processes, interleaved; outputs are fresh on memory that was just in use and stays with the
+machine (pages.py). Keys come from a file: stretching a password takes the same time whatever is
+backed up. Prints a table on stderr and JSON lines on stdout.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.corpora import MIB, write_zeros
+from bench import pages
+from bench.corpora import MIB
 from bench.libraries import write_library
 from bench.processes import Case, Run, interleave, put, ratio, say, spread, summary
 from strongroom import RootKey
@@ -36,9 +37,10 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder:
         work = Workplace(Path(folder))
         length, count = write_library(work.source, asked.corpus, asked.mib * MIB, asked.files)
-        runs = interleave(work.cases(length), asked.rounds)
+        with pages.kept(length) as kept:
+            runs = interleave(work.cases(length), asked.rounds)
         work.check()
-    _report(runs, asked.corpus, length, count)
+    _report(runs, asked.corpus, {"files": count, "bytes": length, "pages_kept": kept})
     return 0
 
 
@@ -81,9 +83,7 @@ class Workplace:
         def prepare() -> None:
             for path in gone:
                 shutil.rmtree(path, ignore_errors=True)
-            scratch = self.folder / "scratch"
-            write_zeros(scratch, length)
-            scratch.unlink()
+            pages.warm(self.folder, length)
             then()
 
         return prepare
@@ -102,13 +102,14 @@ def _quietly(command: Sequence[str | Path]) -> None:
     subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
 
 
-def _report(runs: dict[str, list[Run]], corpus: str, length: int, count: int) -> None:
+def _report(runs: dict[str, list[Run]], corpus: str, about: dict[str, int]) -> None:
+    length = about["bytes"]
     for name, each in runs.items():
         low, middle, high = ratio(each, runs["cp -r"])
         user = summary(each)["user"] / length * 1e9
         rate = length / summary(each)["wall"] / 1e6
         figures: dict[str, object] = dict(summary(each))
-        figures |= {"mb_per_s": rate, "user_s_per_gb": user, "files": count, "bytes": length}
+        figures |= {"mb_per_s": rate, "user_s_per_gb": user, **about}
         figures |= {"wall_vs_cp": middle, "wall_vs_cp_spread": [low, high]}
         put(f"repository-{corpus}", name, rounds=len(each), **figures)
         wall = spread([run.wall for run in each])

@@ -1,7 +1,7 @@
 """python -m bench stream: one file sealed, scrubbed and opened, beside cp and others.
 
-Whole processes, interleaved; outputs are fresh files on memory that was just in use. Prints a
-table on stderr and JSON lines on stdout.
+Whole processes, interleaved; outputs are fresh files on memory that was just in use and stays with
+the machine (pages.py). Prints a table on stderr and JSON lines on stdout.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import native
-from bench.corpora import CORPORA, MIB, write_file, write_zeros
+from bench import native, pages
+from bench.corpora import CORPORA, MIB, write_file
 from bench.peers import PROGRAMS, Program, peers
 from bench.processes import Case, Run, interleave, put, ratio, say, spread, summary
 from strongroom import RootKey
@@ -38,20 +38,21 @@ def main(arguments: Sequence[str]) -> int:
         if asked.peers:
             cases += [work.case(program) for program in peers(Path(folder), say)]
         wanted = [c for c in cases if not asked.only or c.name in {"cp", *asked.only}]
-        runs = interleave(wanted, asked.rounds)
+        with pages.kept(asked.mib * MIB) as kept:
+            runs = interleave(wanted, asked.rounds)
         if "open" in runs:
             work.check()
-    _report(runs, asked.corpus, asked.mib * MIB)
+    _report(runs, asked.corpus, asked.mib * MIB, pages_kept=kept)
     return 0
 
 
-def _report(runs: dict[str, list[Run]], corpus: str, length: int) -> None:
+def _report(runs: dict[str, list[Run]], corpus: str, length: int, *, pages_kept: bool) -> None:
     for name, each in runs.items():
         low, middle, high = ratio(each, runs["cp"])
         figures: dict[str, object] = dict(summary(each))
         user = summary(each)["user"] / length * 1e9
         rate = length / summary(each)["wall"] / 1e6
-        figures |= {"mb_per_s": rate, "user_s_per_gb": user}
+        figures |= {"mb_per_s": rate, "user_s_per_gb": user, "pages_kept": pages_kept}
         figures |= {"wall_vs_cp": middle, "wall_vs_cp_spread": [low, high]}
         if "bare 2" in runs:
             figures["user_vs_bare"] = summary(each)["user"] / summary(runs["bare 2"])["user"]
@@ -127,6 +128,4 @@ class Workplace:
             path = self.folder / name
             if path != keep and (path == output or name != "sealed"):
                 path.unlink(missing_ok=True)
-        scratch = self.folder / "scratch"
-        write_zeros(scratch, self.source.stat().st_size)
-        scratch.unlink()
+        pages.warm(self.folder, self.source.stat().st_size)

@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from bench import quiet
+from bench import pages, quiet
 from bench.compare.contestant import OPERATIONS, Command, Contestant, Place
 from bench.compare.results import WARM_UP, Corpus, Results, of_contestant
-from bench.corpora import write_zeros
 from bench.processes import Measured, Run, machine, say
 
 SAID_LEN = 160
@@ -36,15 +35,17 @@ class Race:
 
     def run(self, contestants: Sequence[Contestant], rounds: int) -> None:
         """Rounds that are not among the results yet, after one to warm up."""
-        for turn in range(rounds + 1):
-            for contestant in contestants:
-                if not self.results.has(self.corpus, contestant, turn):
-                    self._turn(contestant, turn)
-            say(f"{self.corpus.name}: round {turn} of {rounds}")
+        with pages.kept(self.corpus.length) as kept:
+            for turn in range(rounds + 1):
+                for contestant in contestants:
+                    if not self.results.has(self.corpus, contestant, turn):
+                        self._turn(contestant, turn, pages_kept=kept)
+                say(f"{self.corpus.name}: round {turn} of {rounds}")
 
-    def _turn(self, contestant: Contestant, turn: int) -> None:
+    def _turn(self, contestant: Contestant, turn: int, *, pages_kept: bool) -> None:
         """All operations, until one fails; nothing is left behind."""
         about = self.corpus.fields() | of_contestant(contestant) | machine()
+        about |= {"pages_kept": pages_kept}
         about |= {"lacks": contestant.lacks, "leaves_out": contestant.leaves_out}
         for operation in OPERATIONS:
             if operation not in contestant.steps:
@@ -69,7 +70,7 @@ class Race:
             if operation == "backup":
                 self._begin(contestant, environment)
             if operation in {"backup", "restore"}:
-                self._warm_pages()
+                pages.warm(self.place.folder, self.corpus.length)
             _remove(self.place.out)
             self.place.out.mkdir()
 
@@ -97,12 +98,6 @@ class Race:
                 )
                 if done.returncode != 0:
                     raise FailedError(_said(done.returncode, words))
-
-    def _warm_pages(self) -> None:
-        """Pages that were just in use: fresh ones can cost a guest ten times as much."""
-        scratch = self.place.folder / "scratch"
-        write_zeros(scratch, self.corpus.length)
-        scratch.unlink()
 
     def _run(self, command: Command, environment: dict[str, str]) -> Run:
         with (
