@@ -175,10 +175,11 @@ def test_a_dry_run_changes_nothing(library: Library) -> None:
     (library.source / "a").write_text("a" * 100)
     (found,) = library("backup", "--dry-run", "--json", "src").lines
     assert found["snapshot"] is None
-    assert (found["files"], found["bytes"], found["new_bytes"]) == (1, 100, 100)
+    assert (found["files"], found["bytes"], found["read_bytes"]) == (1, 100, 100)
+    assert found["new_bytes"] is None
     run = library("backup", "--dry-run", "src")
     assert run.out == b""
-    assert "would store 1 file," in run.err
+    assert "1 file, 100 B: would read 100 B; only reading tells" in run.err
     assert library("snapshots").out == b""
     assert not (library.store.folder / "segments").exists()
 

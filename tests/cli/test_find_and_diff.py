@@ -19,6 +19,23 @@ def test_find_looks_into_every_snapshot(library: Library) -> None:
     library("find", code=2)
 
 
+def test_no_two_names_are_listed_alike(library: Library) -> None:
+    for name in ("new\nline", "new\\nline"):
+        (library.source / name).write_text(name)
+    library.backup()
+    shown = ["src", r"src/new\nline", r"src/new\\nline"]
+    assert library("ls", "latest").out.decode().splitlines() == shown
+    long = library("ls", "-l", "latest").out.decode().splitlines()
+    assert [line.split()[-1] for line in long] == shown
+    found = library("find", "new*").out.decode().splitlines()
+    assert [line.split()[-1] for line in found] == shown[1:]
+    library("backup", "--force-read", "src")
+    (library.source / "new\\nline").unlink()
+    library.backup()
+    older = library("snapshots", "--json").lines[-2]["snapshot"]
+    assert rb"- src/new\\nline" in library("diff", older, "latest").out.splitlines()
+
+
 def test_diff_tells_what_changed(library: Library) -> None:
     grow(library)
     (library.source / "a.bin").unlink()

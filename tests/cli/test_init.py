@@ -225,6 +225,16 @@ def test_ctrl_c_while_asked_for_the_digits_makes_nothing(program: Program, folde
     assert sorted(path.name for path in folder.iterdir()) == ["my.key", "pw"]
 
 
+def test_the_digits_are_asked_for_when_wished_although_they_are_written(
+    program: Program, folder: Path
+) -> None:
+    words = (*INIT, "--digits-out", "new.key", "--confirm")
+    run = program.on_terminal(*words, replies=[*ASKED, (BACK, b"\x03")])
+    assert run.code == 130, run
+    assert not (folder / "repo").exists()
+    assert not (folder / "new.key").exists()
+
+
 @pytest.mark.parametrize("option", [("--no-confirm",), ("--digits-out", "new.key")])
 def test_the_digits_are_not_asked_for_when_told_so(
     program: Program, store: LocalStore, option: tuple[str, ...]

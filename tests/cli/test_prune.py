@@ -47,7 +47,9 @@ def test_forget_prunes_when_told_to(library: Library) -> None:
 
 
 def test_a_grace_period_is_a_duration(library: Library) -> None:
-    grow(library)
+    ids = grow(library)
+    assert library("prune", "--grace", "2d").err.endswith("that frees 0 B\n")
+    library("forget", ids[2])
     assert "48 hours from now" in library("prune", "--grace", "2d").err
     for wrong in ("soon", "-1", "1w", ""):
         library("prune", "--grace", wrong, code=2)

@@ -94,6 +94,18 @@ def test_a_damaged_log_entry_is_named_and_the_rest_before_it_checked(
     assert summary(run)["superfluous"] == []
 
 
+def test_a_log_that_is_gone_is_told_by_whoever_never_saw_it(library: Library) -> None:
+    grow(library)
+    for entry in library.store.path_of("log").iterdir():
+        entry.unlink()
+    elsewhere = library.program.with_env(XDG_STATE_HOME="elsewhere")
+    run = elsewhere("scrub", "-r", "repo")
+    assert "warning: the log is empty, but there are segments" in run.err
+    run = elsewhere("snapshots", "-r", "repo", "--key-file", "my.key")
+    assert 'the log was lost; then "strongroom snapshots --salvage" shows' in run.err
+    assert len(library("snapshots", "--salvage").out.splitlines()) == 3
+
+
 def test_a_missing_log_entry_is_damage(library: Library) -> None:
     grow(library)
     library.store.path_of("log/0000000000000001").unlink()

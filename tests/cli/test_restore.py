@@ -118,7 +118,18 @@ def test_what_has_no_room_is_refused_before_anything_is_written(
     words = ("-r", "repo", "--key-file", "my.key", "latest", "--target", "small/out")
     run = program("restore", *words, code=1)
     assert "bytes are free" in run.err or "are free" in run.err
-    assert (library.program.folder / "small.left").read_text().split() in ([], ["out"])
+    assert (library.program.folder / "small.left").read_text().split() == []
+
+
+def test_what_gives_back_nothing_leaves_no_folder(library: Library) -> None:
+    grow(library)
+    folder = library.program.folder
+    (folder / "kept").mkdir()
+    for target in ("out/of/here", "kept/in", "kept"):
+        run = library("restore", "latest", "nowhere", "--target", target, code=1)
+        assert "the snapshot has nothing of what was asked for" in run.err
+    assert not (folder / "out").exists()
+    assert list((folder / "kept").iterdir()) == []
 
 
 def test_snapshots_that_are_not_there(library: Library) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import mmap
 import struct
 import tracemalloc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -274,6 +276,25 @@ def test_many_entries_cost_time_only():
             yield b"".join(encode(entry(b"%08d" % i, FOLDER)) for i in range(block, block + 100))
 
     assert peak_of(bomb()) < 3 << 20
+
+
+def test_a_million_entries_take_no_more_memory_than_a_few():
+    head, _, tail = encode(entry(b"%08d" % 0, FOLDER)).partition(b"%08d" % 0)
+    resident = []
+
+    def bomb() -> Iterator[bytes]:
+        yield START
+        for block in range(0, 1_000_000, 500):
+            if block % 50_000 == 0:
+                pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+                resident.append(pages * mmap.PAGESIZE)
+            yield b"".join(head + b"%08d" % i + tail for i in range(block, block + 500))
+
+    with pytest.raises(DamagedError):
+        for _ in ManifestReader(Endless(bomb()), doing="reading a bomb"):
+            pass
+    assert len(resident) == 20
+    assert max(resident) - resident[1] < 4 << 20
 
 
 def test_many_ids_cost_time_only():

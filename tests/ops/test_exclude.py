@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from hypothesis import given
@@ -83,7 +84,48 @@ def test_any_pattern_is_understood_or_refused(pattern):
         excludes = Excludes([pattern])
     except UsageError:
         return
-    excludes.covers(b"a/b", folder=True)
+    assert excludes.covers(b"a/b", folder=True) in {True, False}
+
+
+def fits(parts: list[str], names: list[str]) -> bool:
+    """Do these names fit a pattern's parts, tried in every way?"""
+    if not parts:
+        return not names
+    if parts[0] == "**":
+        if len(parts) == 1:
+            return bool(names)
+        return any(fits(parts[1:], names[at:]) for at in range(len(names) + 1))
+    plain = re.escape(parts[0]).replace(r"\*", ".*").replace(r"\?", ".")
+    return bool(names) and re.fullmatch(plain, names[0]) is not None and fits(parts[1:], names[1:])
+
+
+@given(
+    st.booleans(),
+    st.lists(
+        st.one_of(st.just("**"), st.text(alphabet="ab*?", min_size=1, max_size=4)), min_size=1
+    ),
+    st.lists(st.text(alphabet="ab", min_size=1, max_size=4), min_size=1),
+)
+def test_patterns_of_paths_agree_with_trying_every_way(anchored, parts, names):
+    expected = fits(parts if anchored else ["**", *parts], names)
+    excludes = Excludes(["/" * anchored + "/".join(parts)])
+    assert excludes.covers("/".join(names).encode(), folder=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("*a*a*a*a*a*a*a*a*b", "a" * 250),
+        ("[ab]*?a*?a*?a*?a*?a*b", "a" * 250),
+        ("**/a/**/a/**/a/**/a/**/b", "a/" * 2000 + "a"),
+        ("*a*/**/*a*/**/*a*/**/b", ("a" * 20 + "/") * 200),
+    ],
+)
+def test_no_name_takes_long(pattern, path):
+    excludes = Excludes([pattern])
+    begun = time.process_time()
+    assert not excludes.covers(path.encode(), folder=False)
+    assert time.process_time() - begun < 1
 
 
 @given(

@@ -236,6 +236,39 @@ def test_stopped_within_a_large_file_it_keeps_what_came_before(
     assert held("src/5") == data
 
 
+def test_stopped_within_the_only_file_it_keeps_what_was_read_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stopping, "GRACE_S", -1.0)
+    monkeypatch.setattr(jobs, "WAKE_MS", 1)
+    for path in Path("src").iterdir():
+        path.unlink()
+    data = os.urandom(64 * MIB)
+    Path("src/one").write_bytes(data)
+
+    def stopped() -> str:
+        create()
+        stop = threading.Event()
+
+        def look(read: int, _: int) -> None:
+            if read > 16 * MIB:
+                stop.set()
+
+        try:
+            with opened() as repository:
+                repository.backup("src", stop=stop, threads=1, progress=look)
+        except CancelledError as error:
+            return str(error)
+        return ""
+
+    # Where others keep this thread waiting, the file may be read at one go.
+    assert any("before any file was read to its end" in stopped() for _ in range(20))
+    assert listed() == []
+    again = back_up()
+    assert again.counts.new_bytes < len(data) - 12 * MIB
+    assert held("src/one") == data
+
+
 def test_stopped_before_anything_was_read_it_leaves_nothing() -> None:
     stop = threading.Event()
     stop.set()

@@ -183,7 +183,7 @@ def memory() -> int:
 
 
 def test_ten_million_chunks_fit_a_small_index(tmp_path, capsys):
-    """48 bytes a chunk on disk at most, and hardly any memory once it is a file."""
+    """36 bytes a chunk on disk at most, and hardly any memory once it is a file."""
     path = tmp_path / "table"
     ids = some_ids(TEN_MILLION)
     begun, before = time.monotonic(), memory()

@@ -137,6 +137,7 @@ class WriteSession:
             fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise TargetError(f"open {folder}: {error.strerror}") from error
+        self._folder = folder
         free = partial(_free_session, index=index, fd=fd)
         self._holder = ffi.new("srm_session **")
         self._guard = ffi.gc(self._holder, free)
@@ -195,7 +196,7 @@ class WriteSession:
             lambda out: lib.srm_session_files_start(
                 self._open(), dir_fd, names, len(joined), len(paths), rows, out
             ),
-            doing="storing files",
+            doing=f"storing files in {self._folder}",
             keep=keep,
         )
         return FilesJob(job, results)
@@ -213,7 +214,7 @@ class WriteSession:
             ffi.from_buffer("srm_file_result[]", results.memory, require_writable=True)
         )
         ids = self._run(
-            "storing a stream",
+            f"storing a stream in {self._folder}",
             lambda out: lib.srm_session_stream_start(self._open(), from_[0], row, out),
             keep,
             watch,
@@ -233,7 +234,7 @@ class WriteSession:
             keep.close()
             raise ValueError("a chunk ends behind the memory's end")
         return self._run(
-            "storing chunks again",
+            f"storing chunks again in {self._folder}",
             lambda out: lib.srm_session_chunks_start(self._open(), from_, where, len(where), out),
             keep,
             watch,
@@ -242,7 +243,7 @@ class WriteSession:
     def flush(self, *, watch: Watch = UNWATCHED) -> None:
         """Close all segments: what was taken in is whole then. More can be taken in after that."""
         self._run(
-            "flushing segments",
+            f"flushing segments in {self._folder}",
             lambda out: lib.srm_session_flush_start(self._open(), out),
             ExitStack(),
             watch,
@@ -251,7 +252,7 @@ class WriteSession:
     def finish(self, *, watch: Watch = UNWATCHED) -> None:
         """Close all segments; nothing can be taken in after that."""
         self._run(
-            "finishing segments",
+            f"finishing segments in {self._folder}",
             lambda out: lib.srm_session_finish_start(self._open(), out),
             ExitStack(),
             watch,

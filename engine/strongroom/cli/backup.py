@@ -129,7 +129,7 @@ def _opened(file: Path) -> Path | int:
 @_with_selection
 @click.option("--tag", "tags", multiple=True, metavar="T", help="A word to find the snapshot by.")
 @click.option("--host", help="Instead of this machine's name.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be stored.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be read.")
 @click.option(
     "--level",
     type=click.IntRange(0, LEVEL_MAX),
@@ -161,9 +161,13 @@ def command(
     are stored already, under whatever name, are not stored again. Files that cannot be read, or
     change meanwhile, are named, and the exit code is 3.
 
-    Ctrl-C ends a backup early: what was read is stored as a partial snapshot, and the exit code is
-    130; pressed twice it stops at once. Either way, and after a crash, the next backup of the same
-    PATHs does not read again what had been committed, which happens every 4 GiB or 10 minutes.
+    Ctrl-C ends a backup early: files that were read to their end are stored as a partial snapshot,
+    and the exit code is 130; pressed twice it stops at once. Either way, and after a crash, the
+    next backup of the same PATHs does not read again what had been committed, which happens every
+    4 GiB or 10 minutes.
+
+    A link given as PATH is stored as a link. A relative PATH is stored as it is given, one with ..
+    from the root.
 
     A PATTERN is much as in a .gitignore, on paths as ls shows them: *.tmp at any depth, /home/ada/x
     only there, cache/ for folders alone, a/**/b with any folders between; ! in front takes back
@@ -211,8 +215,9 @@ def _report(result: BackupResult, console: Console) -> None:
     words = f"{counted(counts.files, 'file')}, {size_words(counts.bytes)}"
     kind = "snapshot" if result.complete else "partial snapshot"
     if snapshot is None:
-        console.say(f"would store {words}, and read {new}")
-        console.emit(summary=True, snapshot=None, **counts._asdict())
+        console.say(f"{words}: would read {new}; only reading tells how much of it is new")
+        fields = counts._asdict() | {"new_bytes": None, "read_bytes": counts.new_bytes}
+        console.emit(summary=True, snapshot=None, **fields)
         return
     console.say(f"{kind} {snapshot.id.hex()[:8]}: {words}; {new} added to the repository")
     console.emit(summary=True, **snapshot_fields(snapshot))

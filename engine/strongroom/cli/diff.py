@@ -7,8 +7,8 @@ from typing import Final
 
 import click
 
-from strongroom.cli.console import Console, printable, put
-from strongroom.cli.opening import open_repository, shown
+from strongroom.cli.console import Console, put
+from strongroom.cli.opening import listed, open_repository, shown
 from strongroom.cli.options import with_console, with_freshness, with_repository
 from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
@@ -47,6 +47,6 @@ def command(
             if console.as_json:
                 console.emit(change=change.value, path=shown(entry.path), size=entry.size)
             else:
-                put(f"{_SIGNS[change]} {printable(shown(entry.path))}")
+                put(f"{_SIGNS[change]} {listed(entry.path)}")
     console.say(", ".join(f"{counts[change]} {change.value}" for change in Change))
     console.emit(summary=True, **{change.value: counts[change] for change in Change})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from strongroom.cli.console import Console, printable, put
-from strongroom.cli.opening import open_repository, shown, size_words, time_words
+from strongroom.cli.console import Console, put
+from strongroom.cli.opening import listed, open_repository, shown, size_words, time_words
 from strongroom.cli.options import with_console, with_freshness, with_repository
 from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
@@ -54,4 +54,4 @@ def command(
                     )
                 else:
                     size, when = size_words(entry.size), time_words(entry.mtime_ns)
-                    put(f"{saved.id[:8]}  {when}  {size:>10}  {printable(shown(entry.path))}")
+                    put(f"{saved.id[:8]}  {when}  {size:>10}  {listed(entry.path)}")

@@ -22,7 +22,11 @@ from strongroom.stores.local import LocalStore
 
 @click.command("init")
 @with_recovery
-@click.option("--confirm/--no-confirm", default=True, help="Ask for the digits back.")
+@click.option(
+    "--confirm/--no-confirm",
+    default=None,
+    help="Ask for the digits back: as a rule on a terminal, unless --digits-out writes them.",
+)
 @click.option("--force", is_flag=True, help="Take a password that is easy to guess.")
 @with_repository
 @with_own_secret
@@ -32,7 +36,7 @@ def command(
     store: LocalStore,
     secret: SecretOptions,
     recovery: Recovery,
-    confirm: bool,
+    confirm: bool | None,
     force: bool,
     console: Console,
 ) -> None:
@@ -72,11 +76,13 @@ def command(
     _report(store, recovery, repo_id, console)
 
 
-def _hand_over(root: RootKey, recovery: Recovery, *, confirm: bool) -> None:
-    """Show a new key, and see that it was copied."""
+def _hand_over(root: RootKey, recovery: Recovery, *, confirm: bool | None) -> None:
+    """Show a new key, and see that it was copied. confirm None: where there is somebody to ask."""
     recovery.show(root)
     on_terminal = all(end is not None and end.isatty() for end in (sys.stdin, sys.stderr))
-    if confirm and on_terminal and recovery.digits_out is None:
+    if confirm is None:
+        confirm = on_terminal and recovery.digits_out is None
+    if confirm:
         ask_back(root)
 
 

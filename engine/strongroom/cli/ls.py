@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import click
 
-from strongroom.cli.console import Console, printable, put
-from strongroom.cli.opening import open_repository, shown, time_words
+from strongroom.cli.console import Console, put
+from strongroom.cli.opening import listed, open_repository, shown, time_words
 from strongroom.cli.options import with_console, with_freshness, with_repository, with_salvage
 from strongroom.cli.secret_options import with_secret
 from strongroom.cli.secrets import SecretOptions
@@ -59,8 +59,8 @@ def command(
 ) -> None:
     """List what is in a snapshot, or below PATH in it.
 
-    SNAP is latest, or the first digits of a snapshot's id. Control characters and bytes that are
-    no Unicode are shown escaped; -0 gives the bytes themselves, for other programs.
+    SNAP is latest, or the first digits of a snapshot's id. Control characters, backslashes and
+    bytes that are no Unicode are shown escaped; -0 gives the bytes themselves, for other programs.
 
     \b
     strongroom ls -r /mnt/backup latest home/ada/Films
@@ -75,7 +75,7 @@ def command(
             elif null:
                 _put_raw(entry.path)
             else:
-                put(printable(_long(entry) if long else shown(entry.path)))
+                put(_long(entry) if long else listed(entry.path))
 
 
 def _fields(entry: Entry) -> dict[str, Any]:
@@ -98,10 +98,10 @@ def _fields(entry: Entry) -> dict[str, Any]:
 
 def _long(entry: Entry) -> str:
     mode = stat.filemode(_TYPES[entry.type][1] | entry.mode)
-    owner = f"{shown(entry.user) or entry.uid} {shown(entry.group) or entry.gid}"
-    target = f" -> {shown(entry.target)}" if entry.type == SYMLINK else ""
+    owner = f"{listed(entry.user) or entry.uid} {listed(entry.group) or entry.gid}"
+    target = f" -> {listed(entry.target)}" if entry.type == SYMLINK else ""
     when = time_words(entry.mtime_ns)
-    return f"{mode} {owner} {entry.size:>14} {when} {shown(entry.path)}{target}"
+    return f"{mode} {owner} {entry.size:>14} {when} {listed(entry.path)}{target}"
 
 
 def _put_raw(path: bytes) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from strongroom.cli.console import Console
+from strongroom.cli.console import Console, printable
 from strongroom.cli.options import accepts_rollback, salvages
 from strongroom.cli.secrets import SecretOptions
 from strongroom.cli.vaulted import credential_of
@@ -126,3 +126,9 @@ def snapshot_fields(info: Snapshot) -> dict[str, Any]:
 def shown(path: bytes) -> str:
     """A path of a snapshot as text."""
     return path.decode("utf-8", "surrogateescape")
+
+
+def listed(path: bytes) -> str:
+    """The same as a line of a listing has it: control characters escaped, and backslashes doubled,
+    so that no two paths look alike."""
+    return printable(shown(path).replace("\\", "\\\\"))

@@ -77,7 +77,8 @@ def _say(result: PruneResult, options: PruneOptions, console: Console) -> None:
     )
     hours = math.ceil(options.grace_s / 3600)
     frees = f"that frees {size_words(max(0, result.freed_bytes))}"
-    console.say(f"{frees}, with the first prune {hours} hours from now" if hours else frees)
+    later = hours and result.freed_bytes > 0
+    console.say(f"{frees}, with the first prune {hours} hours from now" if later else frees)
     if result.deleted_objects:
         freed = size_words(result.deleted_bytes)
         console.say(f"deleted {result.deleted_objects} objects: {freed} are free now")

@@ -33,7 +33,8 @@ from strongroom.stores.local import LocalStore
 @click.option(
     "--overwrite",
     type=click.Choice([Overwrite.NEVER.value, Overwrite.IF_NEWER.value, Overwrite.ALWAYS.value]),
-    help="What becomes of files that exist; if not given, each is named and left.",
+    help="Of files that exist: leave them, replace older ones, replace them; if not given, each is "
+    "named and left, and the exit code is 3.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be restored.")
 @click.option("--devices", is_flag=True, help="Make device nodes too, which takes root.")

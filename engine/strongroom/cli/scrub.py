@@ -126,7 +126,8 @@ def _scrub_many(files: tuple[Path, ...], threads: int | None, console: Console) 
 
 def _report(console: Console, name: str, result: ScrubResult) -> None:
     state = "matches" if result.trusted else "consistent"
-    console.say(f"{name}: {state}, {result.frames} frames, root {result.root.hex()}")
+    frames = "1 frame" if result.frames == 1 else f"{result.frames} frames"
+    console.say(f"{name}: {state}, {frames}, root {result.root.hex()}")
     console.emit(
         input=name,
         state=state,

@@ -78,8 +78,10 @@ def command(
     _report(result, console, data=data or subset is not None)
     outcome.settle(
         f"verifying: damaged are {counted(result.damaged_segments, 'segment')}, hurt by that "
-        f"{counted(result.damaged_files, 'file')}",
-        hint="restore gives back all but these; the next backup stores again what is still there",
+        f"{counted(result.damaged_files, 'file') if result.damaged_files else 'no file'}",
+        hint="restore gives back all but these; the next backup stores again what is still there"
+        if result.damaged_files
+        else "restore gives back every file",
     )
 
 

@@ -80,11 +80,12 @@ def backup(
 
     parent None: the last snapshot of this host with the same paths, and partial ones since, else
     one that shares some. stop: once it is set the backup ends early, and what was read is committed
-    as a partial snapshot; a stream, or a backup that has nothing yet, is cancelled. watch: progress
-    tells bytes of files done and stored bytes added. Raises SourceError when nothing of what is
-    selected is there, UsageError for a dry run of a stream, TargetError, CancelledError; there is
-    no snapshot then, but for partial ones that were committed on the way. Begins again where others
-    removed what it relied on; a stream cannot, and raises OvertakenError.
+    as a partial snapshot; without a file that was read to its end there is none, but what was read
+    is not stored again; of a stream nothing is kept. watch: progress tells bytes of files done and
+    stored bytes added. Raises SourceError when nothing of what is selected is there, UsageError for
+    a dry run of a stream, TargetError, CancelledError; there is no snapshot then, but for partial
+    ones that were committed on the way. Begins again where others removed what it relied on; a
+    stream cannot, and raises OvertakenError.
     """
     if dry_run and selection.stream is not None:
         raise UsageError("a dry run of a stream has nothing to say: only reading it would tell")
@@ -163,7 +164,8 @@ class _Attempt:
             )
             _check_wanted(watch)
             if not complete and not counts.files:
-                raise CancelledError("backing up: ended before any file was read")
+                milestones.keep_parts()
+                raise CancelledError("backing up: ended before any file was read to its end")
             segment = milestones.manifest.finish()
             snapshot = self._snapshot(segment, counts, complete=complete)
             repository.commit(session, snapshot, segment, watch=Watch(cancel=watch.cancel))

@@ -98,46 +98,61 @@ def _rule(pattern: bytes) -> _Rule:
     body = body.strip(b"/")
     if not body or b"\0" in body or {b".", b".."} & set(body.split(b"/")):
         raise UsageError(f"the pattern {os.fsdecode(pattern)!r} matches nothing")
-    start = b"" if anchored else b"(?:.*/)?"
     try:
-        regex = re.compile(start + _translated(body) + rb"\Z", re.DOTALL)
+        regex = re.compile(_translated(body, anchored=anchored) + rb"\Z", re.DOTALL)
     except re.error as error:
         raise UsageError(f"the pattern {os.fsdecode(pattern)!r}: {error}") from None
     return _Rule(regex, folders_only, keeps)
 
 
-def _translated(body: bytes) -> bytes:
-    """A regular expression for a pattern without slashes at its ends."""
-    out: list[bytes] = []
-    parts = body.split(b"/")
-    for number, part in enumerate(parts):
-        last = number == len(parts) - 1
-        if part == b"**":
-            out.append(b".+" if last else b"(?:.*/)?")
-        else:
-            out.append(_component(part) + (b"" if last else b"/"))
-    return b"".join(out)
+def _translated(body: bytes, *, anchored: bool) -> bytes:
+    """A regular expression for a pattern without slashes at its ends.
+
+    What stands between two ** matches where it first can: if the rest does not match after that, it
+    would not match further on. So nothing is tried again and again, whatever the names are.
+    """
+    blocks: list[list[bytes]] = [[]]
+    for part in (() if anchored else (b"**",)) + tuple(body.split(b"/")):
+        if part != b"**":
+            blocks[-1].append(_component(part))
+        elif blocks[-1] or len(blocks) == 1:
+            blocks.append([])
+    first, *others = [b"/".join(block) for block in blocks]
+    if not others:
+        return first
+    between = b"".join(b"(?>(?:[^/]+/)*?" + block + b"/)" for block in others[:-1])
+    last = b"(?:.*/)?" + others[-1] if others[-1] else b".+"
+    return (first + b"/" if first else b"") + between + last
 
 
 def _component(part: bytes) -> bytes:
-    out: list[bytes] = []
+    """What stands between two stars matches where it first can, for the same reason."""
+    first, *others = _between_stars(part)
+    if not others:
+        return first
+    found = b"".join(b"(?>[^/]*?" + piece + b")" for piece in others[:-1])
+    return first + found + b"[^/]*" + others[-1]
+
+
+def _between_stars(part: bytes) -> list[bytes]:
+    pieces = [b""]
     at = 0
     while at < len(part):
         char = part[at : at + 1]
         found = re.compile(_CLASS).match(part, at) if char == b"[" else None
         if found is not None and found[2]:
-            out.append(_class(found))
+            pieces[-1] += _class(found)
             at = found.end()
             continue
         if char == b"\\" and at + 1 < len(part):
             at += 1
-            out.append(re.escape(part[at : at + 1]))
-        elif char == b"*":
-            out.append(b"" if out and out[-1] == b"[^/]*" else b"[^/]*")
-        else:
-            out.append(b"[^/]" if char == b"?" else re.escape(char))
+            pieces[-1] += re.escape(part[at : at + 1])
+        elif char != b"*":
+            pieces[-1] += b"[^/]" if char == b"?" else re.escape(char)
+        elif pieces[-1] or len(pieces) == 1:
+            pieces.append(b"")
         at += 1
-    return b"".join(out)
+    return pieces
 
 
 def _class(found: re.Match[bytes]) -> bytes:

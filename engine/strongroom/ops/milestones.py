@@ -59,6 +59,12 @@ class Milestones:
         self._repository.commit_partial(self._session, None, None)
         self._segments_at = time.monotonic()
 
+    def keep_parts(self) -> None:
+        """Of files none of which was read to its end: what there is need not be stored again."""
+        self._session.flush()
+        if self._session.waiting():
+            self._repository.commit_partial(self._session, None, None)
+
     def is_due(self, written: int, new_bytes: int) -> bool:
         """Is it time for a partial snapshot? written: bytes of the manifest so far. new_bytes: what
         the session has added."""

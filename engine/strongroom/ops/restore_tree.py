@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing, suppress
+from functools import partial
 from typing import Final, TypeAlias
 
 from strongroom._core import UNWATCHED, Watch
@@ -84,6 +85,8 @@ def restore_tree(
     options = RestoreOptions() if options is None else options
     doing = f"restoring to {os.fsdecode(target)}"
     with ExitStack() as stack:
+        if not options.dry_run:
+            stack.push(partial(_remove_empty, _not_there(target)))
         folders = _open_target(target, make=not options.dry_run, doing=doing)
         if folders is not None:
             stack.callback(folders.close)
@@ -102,8 +105,8 @@ def restore_tree(
         counts = _run(open_manifest, restorer, wanted, watch=watch, doing=doing)
         if folders is not None and not options.dry_run:
             _make_durable(folders, doing=doing)
-    if wanted.is_nothing:
-        raise SourceError(f"{doing}: the snapshot has nothing of what was asked for")
+        if wanted.is_nothing:
+            raise SourceError(f"{doing}: the snapshot has nothing of what was asked for")
     if options.dry_run:
         _check_room(counts.room, _free_bytes(target), doing=doing)
     for path in wanted.missing:
@@ -156,6 +159,23 @@ def _open_target(target: Path, *, make: bool, doing: str) -> Folders | None:
         raise TargetError(f"{doing}: {error.strerror}") from None
     except OSError as error:
         raise TargetError(f"{doing}: {error.strerror}") from None
+
+
+def _not_there(target: Path) -> list[bytes]:
+    """Of target and the folders above it those that have to be made, the deepest first."""
+    place = os.path.abspath(os.fsencode(target))  # noqa: PTH100  # bytes
+    missing = []
+    while not os.path.lexists(place):
+        missing.append(place)
+        place = os.path.dirname(place)  # noqa: PTH120
+    return missing
+
+
+def _remove_empty(made: Sequence[bytes], failure: type[BaseException] | None, *_: object) -> None:
+    """What failed before anything was restored leaves no folders."""
+    with suppress(OSError):
+        for folder in made if failure is not None else ():
+            os.rmdir(folder)  # noqa: PTH106  # bytes
 
 
 def _free_bytes(target: Path) -> int:

@@ -20,6 +20,11 @@ CONTINUED: Final = "continued"
 ACCEPTED: Final = "accepted"
 """It does not, and that was said to be all right."""
 
+_BARE: Final = (
+    "the log is empty, but there are segments: a first backup was interrupted or runs now, or the "
+    'log was lost; then "strongroom snapshots --salvage" shows what can be read without it'
+)
+
 # Whoever looks often need not write each time.
 _SEEN_NS: Final = 3600 * 10**9
 
@@ -76,6 +81,8 @@ class HeadKeeper:
         """Hold a log that was read to its end against the pin. Raises RolledBackError, and
         DamagedError where the public key is another."""
         pin = self._pin
+        if log.is_bare:
+            self._warn(_BARE)
         if pin is None:
             return self.freshness
         if pin.public_key != self._config.public_key:

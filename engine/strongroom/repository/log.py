@@ -27,6 +27,7 @@ from strongroom.repository.entry import (
 )
 from strongroom.repository.entry_reader import EntryReader
 from strongroom.repository.head import LISTED_MAX, entry_name, find_newest, list_newest
+from strongroom.repository.names import SEGMENTS
 from strongroom.repository.private import NO_SESSION, Private
 from strongroom.repository.snapshots import Snapshot
 from strongroom.repository.state import RepositoryState
@@ -70,6 +71,11 @@ class Log:
         if not self._entries:
             return 0, self._config.digest
         return self._entries[-1].seq, self._entries[-1].hash
+
+    @property
+    def is_bare(self) -> bool:
+        """Has it no entry, although segments are there?"""
+        return not self._entries and next(self._store.list(SEGMENTS), None) is not None
 
     @property
     def state(self) -> RepositoryState:
