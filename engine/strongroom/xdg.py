@@ -1,4 +1,4 @@
-"""This user's folders, where the XDG Base Directory Specification has them."""
+"""This user's folders: where the XDG Base Directory Specification has them, and for a while."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def cache_home() -> Path:
 def state_home() -> Path:
     """For what this machine must not forget. Raises UsageError where nobody says where."""
     return _folder("XDG_STATE_HOME", ".local/state")
+
+
+def temporary_folder() -> Path:
+    """For what is gone when the process is (POSIX: TMPDIR)."""
+    return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - for random names only
 
 
 def _folder(variable: str, usual: str) -> Path:

@@ -55,6 +55,26 @@ def test_a_grace_period_is_a_duration(library: Library) -> None:
         library("prune", "--grace", wrong, code=2)
 
 
+def test_without_a_cache_a_prune_works_elsewhere(library: Library) -> None:
+    *_, last = grow(library)
+    (library.source / "a.bin").unlink()
+    library.backup()
+    library("forget", last)
+    spare = library.program.folder / "spare"
+    spare.mkdir()
+    nowhere = library.program.with_env(XDG_CACHE_HOME="/dev/null/cache", TMPDIR="/dev/null/tmp")
+    run = nowhere("prune", "-r", "repo", "--key-file", "my.key", "--grace", "0", code=1)
+    assert "copying the index to /dev/null/cache/strongroom/" in run.err
+    assert (
+        "hint: free some room there, or name other folders by XDG_CACHE_HOME and TMPDIR" in run.err
+    )
+    elsewhere = nowhere.with_env(XDG_CACHE_HOME="/dev/null/cache", TMPDIR=str(spare))
+    run = elsewhere("prune", "-r", "repo", "--key-file", "my.key", "--grace", "0")
+    assert "are free now" in run.err
+    assert list(spare.iterdir()) == []
+    library("verify", "--data")
+
+
 def test_an_unreadable_manifest_is_named(library: Library) -> None:
     first, *_ = grow(library)
     library.manifests()[0].unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -14,6 +15,7 @@ import pytest
 
 from strongroom import DamagedError, Repository, RolledBackError, RootKey, scrub_repository
 from strongroom.ops.describe import RepositoryInfo, describe_repository
+from strongroom.repository import notes
 from strongroom.repository.config import make_config
 from strongroom.repository.freshness import ACCEPTED, CONTINUED, UNKNOWN
 from strongroom.repository.log import entry_name
@@ -263,6 +265,7 @@ HARMS: dict[str, Callable[[Path], object]] = {
     "negative": lambda path: alter(path, b'"seq": 3', b'"seq": -3'),
     "of a float": lambda path: alter(path, b'"seq": 3', b'"seq": 3.0'),
     "of huge numbers": lambda path: alter(path, b'"seq": 3', b'"seq": ' + b"9" * 5000),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
     "apart from nothing": lambda path: alter(path, b'"apart": {}', b'"apart": {"x": 1}'),
 }
 
@@ -297,6 +300,20 @@ def test_a_damaged_note_of_the_place_is_told_and_made_anew(old: Machine) -> None
         assert "it is damaged" in repository.warnings[0]
     with old.open() as repository:
         assert repository.warnings == []
+
+
+def test_without_locks_nothing_is_remembered_and_that_is_told(
+    other: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(notes.fcntl, "flock", refuse)
+    with other.open() as repository:
+        assert len(repository.snapshots()) == 3
+        assert "No locks available; a rollback of this" in repository.warnings[0]
+    monkeypatch.undo()
+    assert other.look() == UNKNOWN
 
 
 def test_a_pin_of_a_newer_version_is_left_alone(old: Machine) -> None:

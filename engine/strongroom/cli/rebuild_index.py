@@ -19,7 +19,7 @@ from strongroom.stores.local import LocalStore
 @with_secret
 @with_console
 def command(*, store: LocalStore, secret: SecretOptions, console: Console) -> None:
-    """Make this machine's index of a repository anew, from the segments alone.
+    """Make this machine's index of a repository anew, from the segments that its log names.
 
     It is made by itself where there is none; this is for one that seems to be wrong.
 

@@ -13,6 +13,7 @@ from strongroom._core.segments import Segments
 from strongroom.errors import DamagedError, SourceError, StrongroomError, TargetError
 from strongroom.repository.cache import TABLES_MAX, Place, TableFolder, make_note
 from strongroom.repository.log import Log
+from strongroom.xdg import temporary_folder
 
 
 class ChunkTables:
@@ -192,10 +193,17 @@ def fresh_index(
 
 
 def _copy(index: ChunkIndex, folder: TableFolder) -> ChunkIndex:
-    path = folder.add(lambda path: index.save(path, b""))
-    if path is None:
-        raise TargetError(f"copying the index to {folder.folder}: writing failed")
-    try:
-        return ChunkIndex([path])
-    finally:
-        folder.remove([path])
+    # A prune is how a full disk gets room, and this one need not last.
+    places = (folder, TableFolder(temporary_folder(), read_note))
+    for place in places:
+        path = place.add(lambda path: index.save(path, b""))
+        if path is not None:
+            try:
+                return ChunkIndex([path])
+            finally:
+                place.remove([path])
+    tried = " and to ".join(str(place.folder) for place in places)
+    raise TargetError(
+        f"copying the index to {tried}: writing failed",
+        hint="free some room there, or name other folders by XDG_CACHE_HOME and TMPDIR",
+    )

@@ -32,7 +32,8 @@ def read_note(path: Path) -> dict[str, Any] | None:
     """
     doing = f"reading {path}"
     try:
-        with path.open("rb") as file:
+        # A pipe in its place would have this wait for ever.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             stored = file.read(NOTE_LEN_MAX + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -87,10 +88,18 @@ def alone(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise TargetError(f"opening {folder}: {error.strerror}", hint="") from None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        _lock(fd, folder)
         yield
     finally:
         os.close(fd)
+
+
+def _lock(fd: int, folder: Path) -> None:
+    """Some network file systems have no locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+    except OSError as error:
+        raise TargetError(f"locking {folder}: {error.strerror}", hint="") from None
 
 
 def _digest(line: bytes) -> bytes:
