@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
 import select
 import subprocess
 import sys
+import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 Word: TypeAlias = str | bytes | Path | int
 
@@ -196,3 +200,24 @@ def _talk(terminal: int, replies: Sequence[tuple[bytes, bytes]]) -> bytes:
 
 def _word(word: Word) -> str | bytes:
     return word if isinstance(word, str | bytes) else str(word)
+
+
+@contextmanager
+def unblocking_pipe() -> Iterator[tuple[BinaryIO, Future[bytes]]]:
+    """A pipe that does not block who writes, as others who share it may want; and all that comes
+    out of it, which nobody reads before something is in it."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+
+    def read() -> bytes:
+        with os.fdopen(reading, "rb") as ours:
+            for _ in range(1000):
+                if int.from_bytes(fcntl.ioctl(reading, termios.FIONREAD, bytes(4)), "little"):
+                    break
+                time.sleep(0.01)
+            return ours.read()
+
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(read)
+        with os.fdopen(writing, "wb") as theirs:
+            yield theirs, found

@@ -32,10 +32,10 @@ static srm_status write_at(
     segment_writer *w, job_control *control, uint64_t off, const uint8_t *data, size_t len) {
     for (size_t done = 0; done < len;) {
         ssize_t n = pwrite(w->fd, data + done, len - done, (off_t)(off + done));
-        if (n < 0 && errno != EINTR)
-            return job_fail(control, SRM_EIO, SRM_AT_OUTPUT, errno);
         if (n > 0)
             done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            return job_fail(control, SRM_EIO, SRM_AT_OUTPUT, n == 0 ? ENOSPC : errno);
     }
     atomic_fetch_add_explicit(&control->bytes_out, len, memory_order_relaxed);
     return SRM_OK;

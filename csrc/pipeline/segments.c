@@ -145,8 +145,9 @@ static srm_status try_last(opened_segment *s, uint64_t index, uint32_t len, uint
     if (off + len > s->length)
         return SRM_OK;
     srm_status status = opened_segment_read(s, off, buffer, len, failure);
-    if (status == SRM_OK)
-        status = frame_open(&s->keys, index, true, buffer, len, buffer, NULL);
+    if (status != SRM_OK)
+        return status;
+    status = frame_open(&s->keys, index, true, buffer, len, buffer, NULL);
     *found = status == SRM_OK;
     if (*found)
         s->layout = (layout){.frame_count = index + 1, .last_len = len};
@@ -169,7 +170,9 @@ static srm_status find_last(opened_segment *s, srm_failure *failure) {
             len *= 2)
             status = try_last(s, left - 1, len, buffer, &found, failure);
     wipe_free(buffer, SRM_FRAME_LEN);
-    return status == SRM_OK ? SRM_OK : failed(failure, status, SRM_AT_FRAME, 0);
+    if (status == SRM_OK || failure->status != SRM_OK)
+        return status;
+    return failed(failure, status, SRM_AT_FRAME, 0);
 }
 
 static srm_status find_layout(opened_segment *s, srm_failure *failure) {

@@ -12,9 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define WORKER_SHARE                                                                               \
-    ((uint64_t)8 << 20) /* input for which one more worker is worth its segments                   \
-                         */
+/* Input for which one more worker is worth its segments. */
+#define WORKER_SHARE ((uint64_t)8 << 20)
 
 /* A worker keeps two segments open: whole raw chunks each fill a frame and are sealed where they
  * were read; everything else is packed. */

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef struct shift {
     crew *crew;
@@ -31,8 +32,10 @@ unsigned crew_size(uint32_t asked, uint64_t work_count) {
     uint64_t count = asked;
     if (asked == 0) {
         cpu_set_t allowed;
-        count =
-            sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? (uint64_t)CPU_COUNT(&allowed) : 1;
+        if (sched_getaffinity(0, sizeof allowed, &allowed) == 0)
+            count = (uint64_t)CPU_COUNT(&allowed);
+        else /* there may be more of them than the set has room for */
+            count = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN);
     }
     if (count > work_count)
         count = work_count;

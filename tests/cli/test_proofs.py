@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
-import termios
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from format import reference, tree_reference
-from program import Program
+from program import Program, unblocking_pipe
 from strongroom import (
     DamagedError,
     RootKey,
@@ -182,23 +177,9 @@ def test_a_part_does_not_go_into_its_own_file(program: Program, film: Path) -> N
 
 
 def test_a_part_waits_for_who_reads_it(program: Program, film: Path, noise: bytes) -> None:
-    """Standard output does not block where others who share it want that."""
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-
-    def read_when_full() -> bytes:
-        with os.fdopen(reading, "rb") as ours:
-            for _ in range(1000):
-                if int.from_bytes(fcntl.ioctl(reading, termios.FIONREAD, bytes(4)), "little"):
-                    break
-                time.sleep(0.01)
-            return ours.read()
-
-    with ThreadPoolExecutor(1) as pool:
-        read = pool.submit(read_when_full)
-        with os.fdopen(writing, "wb") as theirs:
-            program("open", *KEY, film, "--length", 300_000, "-o", "-", stdout=theirs)
-        assert read.result() == noise[:300_000]
+    with unblocking_pipe() as (theirs, read):
+        program("open", *KEY, film, "--length", 300_000, "-o", "-", stdout=theirs)
+    assert read.result() == noise[:300_000]
 
 
 def test_a_part_is_opened_alone(program: Program, film: Path, key: RootKey, noise: bytes) -> None:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from cli.photos import Library, flip, grow, noise
-from program import Program
+from program import Program, unblocking_pipe
 from strongroom._core import CHUNK_LEN
 
 
@@ -74,6 +74,16 @@ def test_cat_gives_a_file_or_a_part_of_it(library: Library) -> None:
     assert library("cat", "latest", "src/film", "--offset", 2**40).out == b""
     assert "is not a regular file" in library("cat", "latest", "src", code=1).err
     library("cat", "latest", "src/film", "--json", code=2)
+
+
+def test_cat_waits_for_who_reads_it(library: Library) -> None:
+    content = noise(5, CHUNK_LEN)
+    (library.source / "film").write_bytes(content)
+    library.backup()
+    with unblocking_pipe() as (theirs, read):
+        words = ("-r", "repo", "--key-file", "my.key", "latest", "src/film")
+        library.program("cat", *words, stdout=theirs)
+    assert read.result() == content
 
 
 def test_cat_reads_only_what_it_needs(library: Library) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import gc
 import io
 import os
@@ -11,6 +10,7 @@ import select
 import shutil
 import subprocess
 import sys
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -160,17 +160,21 @@ def test_threads_may_share_an_opener(
 
 def test_an_opener_may_be_closed_while_others_read(tmp_path: Path, key: RootKey) -> None:
     opened = Opener(sealed(tmp_path, key, bytes(10_000_000)), key=key)
+    all_read = threading.Barrier(5)
 
     def read_on() -> None:
-        with contextlib.suppress(ValueError):
-            for _ in range(10_000):
-                opened.read_at(5_000_000, 100_000)
+        assert opened.read_at(5_000_000, 100_000) == bytes(100_000)
+        all_read.wait(60)
+        while True:
+            assert opened.read_at(5_000_000, 100_000) == bytes(100_000)
 
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         readers = [pool.submit(read_on) for _ in range(4)]
+        all_read.wait(60)
         opened.close()
         for reader in readers:
-            reader.result()
+            with pytest.raises(ValueError, match="closed"):
+                reader.result(60)
 
 
 def test_permissions_come_back(tmp_path: Path, key: RootKey) -> None:

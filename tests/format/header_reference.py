@@ -96,8 +96,11 @@ def parse_header(raw: bytes, kind: int = STREAM) -> Header:
     require(raw[:8] == MAGIC, "the magic is wrong")
     require(sha256(raw[:4064]) == raw[4064:], "the header's digest is wrong")
     _, *numbers, repo_id, session_id, _, commitment, header_mac = HEADER_FIELDS.unpack(raw[:160])
-    require(numbers == [1, 1, kind, 20, 1, 0], "unknown version, suite, type, ...", Unsupported)
+    version, suite, found, *rest = numbers
+    known = found in (1, 2, 3) and [version, suite, *rest] == [1, 1, 20, 1, 0]
+    require(known, "unknown version, suite, type, ...", Unsupported)
     envelopes = parse_envelopes(raw[160:4064])
+    require(found == kind, "a segment of another type", Unsupported)
     return Header(raw, repo_id, session_id, commitment, header_mac, envelopes)
 
 

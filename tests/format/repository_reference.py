@@ -90,7 +90,7 @@ class Config:
 
 
 def read_config(raw: bytes, root_key: bytes | None = None) -> Config:
-    require(len(raw) >= 144 and raw[:8] == bytes.fromhex("895352430D0A1A0A"), "no config")
+    require(44 <= len(raw) <= 4096 and raw[:8] == bytes.fromhex("895352430D0A1A0A"), "no config")
     require(sha256(raw[:-32]) == raw[-32:], "the digest is wrong")
     require(raw[8:12] == b"\0\1\0\1", "unknown version or suite", Unsupported)
     require(raw[12:16] == bytes(4) and len(raw) == 144, "the config is malformed")

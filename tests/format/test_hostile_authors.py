@@ -211,6 +211,9 @@ FORGED = {
         FEW, root_key=SECRET, password=WORDS, envelopes=lambda e: e[::-1]
     ),
     "owner envelope twice": lambda: few(envelopes=lambda e: e * 2),
+    "a manifest's type, and an envelope twice": lambda: few(
+        envelopes=lambda e: e * 2, header=lambda h: forge.rehash(forge.patch(h, 12, b"\3"))
+    ),
 }
 
 

@@ -10,7 +10,7 @@ import pytest
 from strongroom._core.sync import sync
 
 
-def test_a_folder_of_any_file_system_will_do(tmp_path: Path) -> None:
+def test_the_file_system_of_a_folder_can_be_synced(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     fd = os.open(tmp_path, os.O_RDONLY)
     try:

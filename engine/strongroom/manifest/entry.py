@@ -40,7 +40,6 @@ _XATTR = struct.Struct(">HI")
 _STATUS = struct.Struct(">IIIqqQQQQQ")
 _STATUS_AT: Final = HEAD_LEN + 4
 _STATUS_END: Final = _STATUS_AT + _STATUS.size
-_PATH_LENGTHS = struct.Struct(">HHI")
 
 status_bytes = _STATUS.pack
 """(mode, uid, gid, mtime_ns, ctime_ns, ino, dev, nlink, size, rdev) as an item holds them."""
@@ -119,15 +118,6 @@ def encode_ids(ids: bytes) -> bytes:
     step = ID_LEN * IDS_PER_ITEM
     pieces = (ids[at : at + step] for at in range(0, len(ids), step))
     return b"".join(_HEAD.pack(IDS_ITEM << 24 | len(piece)) + piece for piece in pieces)
-
-
-def stored_path(item: bytes) -> bytes:
-    """The path in an entry's item; what else is in it is not looked at."""
-    if len(item) < ENTRY_FIXED_END:
-        raise DamagedError("an entry is too short")
-    user_len, group_len, path_len = _PATH_LENGTHS.unpack_from(item, ENTRY_FIXED_END - 16)
-    start = ENTRY_FIXED_END + int(user_len) + int(group_len)
-    return item[start : start + int(path_len)]
 
 
 def stored_status(items: bytes) -> bytes:

@@ -11,9 +11,7 @@ from strongroom.manifest.entry import (
     FILE,
     FOLDER,
     ID_LEN,
-    IDS_PER_ITEM,
     Entry,
-    chunks_of,
     encode,
     encode_ids,
 )
@@ -86,9 +84,3 @@ class ManifestWriter:
         self._target.write(b"".join(self._waiting))
         self._waiting = []
         self._waiting_len = 0
-
-
-def items_len(size: int) -> int:
-    """Bytes of the items that hold the chunk ids of a file."""
-    count = chunks_of(size)
-    return count * ID_LEN + 4 * -(-count // IDS_PER_ITEM)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from strongroom._core import CHUNK_LEN, UNWATCHED, Watch
-from strongroom.errors import CancelledError, TargetError
+from strongroom.errors import CancelledError
 from strongroom.ops.chunked import SnapshotFile
+from strongroom.ops.write import write_all
 
 _STEP_LEN: Final = 16 * CHUNK_LEN
 
@@ -37,17 +37,8 @@ def cat(
             step = min(_STEP_LEN - at % CHUNK_LEN, end - at)
             file.seek(at)
             file.readinto(view[:step])
-            _write(target_fd, view[:step], doing=doing)
+            write_all(target_fd, view[:step], doing=doing)
             at += step
             if watch.progress is not None:
                 watch.progress(at - offset, at - offset)
     return max(0, end - offset)
-
-
-def _write(target_fd: int, data: memoryview, *, doing: str) -> None:
-    done = 0
-    while done < len(data):
-        try:
-            done += os.write(target_fd, data[done:])
-        except OSError as error:
-            raise TargetError(f"{doing}: writing failed: {error.strerror}") from None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import select
 from pathlib import Path
 
-from strongroom.errors import TargetError
 from strongroom.keys.envelope import Credential
 from strongroom.ops.opener import Opener
 from strongroom.ops.source import open_source
 from strongroom.ops.target import new_file
+from strongroom.ops.write import write_all
 
 _STEP_LEN = 1 << 20
 
@@ -46,11 +44,4 @@ def _copy(opened: Opener, target_fd: int, wanted: int, *, doing: str) -> None:
         while wanted > 0:
             got = opened.readinto(view[: min(wanted, _STEP_LEN)])
             wanted -= got
-            done = 0
-            while done < got:
-                try:
-                    done += os.write(target_fd, view[done:got])
-                except BlockingIOError:
-                    select.select([], [target_fd], [])
-                except OSError as error:
-                    raise TargetError(f"{doing}: writing failed: {error.strerror}") from None
+            write_all(target_fd, view[:got], doing=doing)

@@ -23,6 +23,8 @@ NAME: Final = "config"
 
 _MAGIC = bytes.fromhex("895352430D0A1A0A")
 _VERSION = _SUITE = 1
+_VERSION_AND_SUITE = struct.Struct(">HH")  # in all versions, behind the magic
+_SHORTEST = 8 + _VERSION_AND_SUITE.size + 32
 _FIELDS = struct.Struct(">8sHHI32s32s")
 _CHECKED = _FIELDS.size
 _DIGESTED = _CHECKED + 32
@@ -76,14 +78,17 @@ def make_config(root: RootKey, repo_id: bytes) -> Config:
 
 def parse_config(stored: bytes, *, doing: str) -> Config:
     """Raises DamagedError, UnsupportedError."""
-    if stored[:8] != _MAGIC or len(stored) < _LEN:
+    if stored[:8] != _MAGIC or len(stored) < _SHORTEST:
         raise DamagedError(f"{doing}: config: it is cut off or overwritten")
     if sha256(stored[:-32]) != stored[-32:]:
         raise DamagedError(f"{doing}: config: it is damaged")
-    _, version, suite, zero, repo_id, public = _FIELDS.unpack_from(stored)
+    version, suite = _VERSION_AND_SUITE.unpack_from(stored, 8)
     if (version, suite) != (_VERSION, _SUITE):
         raise UnsupportedError(f"{doing}: it has version {version}, suite {suite}")
-    if zero != 0 or len(stored) != _LEN:
+    if len(stored) != _LEN:
+        raise DamagedError(f"{doing}: config: it is damaged")
+    _, _, _, zero, repo_id, public = _FIELDS.unpack_from(stored)
+    if zero != 0:
         raise DamagedError(f"{doing}: config: it is damaged")
     return Config(repo_id, public, stored)
 
