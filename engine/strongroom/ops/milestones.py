@@ -20,7 +20,7 @@ from strongroom.repository.session import BackupSession
 from strongroom.repository.snapshots import Snapshot
 
 SEGMENTS: Final = 64
-"""So many that wait are committed: 4 GiB."""
+"""So many that wait are committed: at most 4 GiB."""
 SECONDS: Final = 600.0
 """Or what waits so long."""
 
