@@ -79,10 +79,57 @@ def test_a_second_restore_goes_on_where_the_first_one_was(snapshot, overwrite):
     real = ChunkStore.fetch.__get__(snapshot.store)
     counts = snapshot.restore(overwrite=overwrite)
     assert snapshot.errors == []
-    assert len(fetched) == 2
+    assert len(fetched) == 3
     assert (counts.files, counts.kept) == (3, 9)
     assert picture("out/t") == picture("t")
-    assert Path("out/t/0/0").samefile("out/t/2/name")
+    assert os.lstat("out/t/2/name").st_nlink == 1  # 0/0 was there already
+
+
+@pytest.mark.parametrize("overwrite", [NEVER, IF_NEWER])
+def test_names_are_not_given_to_what_only_looks_the_same(snapshot, overwrite):
+    write("t/a", b"right")
+    for name in ("b", "c"):
+        Path("t", name).hardlink_to("t/a")
+    snapshot.record("t")
+    write("elsewhere", b"wrong")
+    Path("out/t").mkdir(parents=True)
+    Path("out/t/a").hardlink_to("elsewhere")
+    there = os.lstat("t/a").st_mtime_ns
+    os.utime("elsewhere", ns=(there, there))
+    counts = snapshot.restore(overwrite=overwrite)
+    assert snapshot.errors == []
+    assert (counts.files, counts.kept) == (2, 1)
+    assert Path("out/t/b").read_bytes() == b"right"
+    assert Path("out/t/b").samefile("out/t/c")
+    assert Path("elsewhere").read_bytes() == b"wrong"
+    assert [os.lstat(f).st_nlink for f in ("elsewhere", "out/t/b")] == [2, 2]
+
+
+def test_a_dry_run_counts_the_room_of_a_name_that_is_not_given_to_what_is_there(snapshot):
+    write("t/a", b"right")
+    Path("t/b").hardlink_to("t/a")
+    snapshot.record("t")
+    snapshot.restore()
+    Path("out/t/b").unlink()
+    counts = snapshot.restore(overwrite=NEVER, dry_run=True)
+    assert (counts.files, counts.room, counts.kept) == (1, 5, 1)
+
+
+@pytest.mark.parametrize("overwrite", [NEVER, IF_NEWER, ALWAYS])
+def test_an_interrupted_restore_of_names_of_one_file_is_finished(snapshot, overwrite):
+    write("t/a", b"right")
+    for name in ("b", "c", "d"):
+        Path("t", name).hardlink_to("t/a")
+    snapshot.record("t")
+    snapshot.restore()
+    for name in ("c", "d"):  # it had not come to them
+        Path("out/t", name).unlink()
+    snapshot.restore(overwrite=overwrite)
+    assert snapshot.errors == []
+    names = [Path("out/t", name) for name in ("a", "b", "c", "d")]
+    assert [name.read_bytes() for name in names] == [b"right"] * 4
+    linked = 4 if overwrite is ALWAYS else 2
+    assert [name.stat().st_nlink for name in names] == [linked] * 4
 
 
 def test_folders_in_the_way(snapshot):

@@ -48,9 +48,9 @@ class Linked:
         self.left = left
         """Names that are still to come."""
         self.begun = False
-        """One of them is there, or was taken to be written."""
+        """One of them was taken to be written."""
         self.path: bytes | None = None
-        """The one that is there."""
+        """The one that was written; never what was there before, which only looks the same."""
 
 
 class Pending:

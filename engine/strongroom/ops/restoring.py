@@ -164,7 +164,7 @@ class Restorer:
         if entry.nlink > 1 and entry.chunks <= _LINK_CHUNKS_MAX:
             ids = list(ids)
             link = self._linked_of(entry, ids)
-        verdict = self._judge(entry, link)
+        verdict = self._judge(entry)
         if verdict is Verdict.KEEP:
             return
         if link is not None and link.begun:
@@ -187,7 +187,7 @@ class Restorer:
             self._linked[key] = link
         return link
 
-    def _judge(self, entry: Entry, link: Linked | None = None) -> Verdict:
+    def _judge(self, entry: Entry) -> Verdict:
         """What becomes of it; never REFUSE, which is reported, and then is KEEP."""
         there = None if self._is_fresh() else self._folders.status(entry.path)
         if there is None:
@@ -200,8 +200,6 @@ class Restorer:
             return Verdict.KEEP
         if verdict is Verdict.KEEP:
             self.counts.kept += 1
-            if link is not None and same and not link.begun:
-                link.begun, link.path = True, entry.path
             if same and entry.type != FILE:
                 return Verdict.FINISH
         return verdict
