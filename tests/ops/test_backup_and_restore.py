@@ -25,7 +25,7 @@ from strongroom.ops.tree import Selection
 from strongroom.repository.create import create_repository
 from strongroom.repository.opened import OpenRepository
 from strongroom.stores.local import LocalStore
-from tests.ops.trees import build, listed, picture, recipes, write
+from tests.ops.trees import build, contents, listed, picture, recipes, write
 
 KEY = RootKey(bytes(range(32)))
 
@@ -224,7 +224,7 @@ def test_a_damaged_segment_costs_the_files_in_it_and_no_others(vault):
     healed = vault.backup("t")
     assert healed.counts.new_bytes > 3 * CHUNK_LEN
     vault.restore(overwrite=Overwrite.NEVER)
-    assert picture("out/t") == picture("t")
+    assert contents("out/t") == contents("t")
 
 
 def test_a_damaged_manifest_is_named_and_the_next_backup_does_without(vault):

@@ -71,7 +71,7 @@ def whole(expected: dict[str, tuple], found: dict[str, tuple]) -> bool:
     )
 
 
-@pytest.mark.parametrize("overwrite", [Overwrite.NEVER, Overwrite.ALWAYS])
+@pytest.mark.parametrize("overwrite", [Overwrite.NEVER, Overwrite.IF_NEWER, Overwrite.ALWAYS])
 def test_a_restore_killed_at_any_step_can_be_finished(overwrite):
     make_tree()
     snapshot = Snapshot()

@@ -93,6 +93,11 @@ def picture(top: str) -> dict[str, tuple]:
     return found
 
 
+def contents(top: str) -> dict[str, bytes | str | None]:
+    """The same, without attributes."""
+    return {name: content for name, (*_, content) in picture(top).items()}
+
+
 def listed(folder: str = ".") -> list[str]:
     """Names in a folder."""
     return sorted(path.name for path in Path(folder).iterdir())

@@ -35,16 +35,12 @@ class Attributes:
         """at: a descriptor, or the path of a link. Does all it can; returns what failed first."""
         link = entry.type == SYMLINK
         failed: OSError | None = None
+        owned = True
         try:
             if self._uid == 0:
                 os.chown(at, *self._owners_of(entry), follow_symlinks=not link)
         except OSError as error:
-            failed = error
-        try:
-            if not link:
-                os.chmod(at, self._mode(entry, safe=failed is None))  # noqa: PTH101  # descriptor
-        except OSError as error:
-            failed = failed or error
+            failed, owned = error, False
         for name, value in entry.xattrs:
             if self._uid != 0 and name.startswith(_PRIVILEGED):
                 continue
@@ -54,6 +50,11 @@ class Attributes:
                 failed = failed or error
         try:
             os.utime(at, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=not link)
+        except OSError as error:
+            failed = failed or error
+        try:
+            if not link:  # last: it may forbid the rest, and until then a folder is unfinished
+                os.chmod(at, self._mode(entry, safe=owned))  # noqa: PTH101  # descriptor
         except OSError as error:
             failed = failed or error
         return failed

@@ -10,12 +10,19 @@ from typing import Final
 _OPEN: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT: Final = 64
+# Closed to others, and like no folder that people make: the sticky bit does nothing here.
+_UNFINISHED: Final = 0o1700
 
 
 def split(path: bytes) -> tuple[bytes, bytes]:
     """A path's folder, empty for the target itself, and its name there."""
     parent, _, name = path.rpartition(b"/")
     return parent, name
+
+
+def is_unfinished(there: os.stat_result) -> bool:
+    """Was it made by a restore that did not come to giving it its mode, which it does last?"""
+    return stat.S_IMODE(there.st_mode) & ~stat.S_ISGID == _UNFINISHED  # that one is inherited
 
 
 class Folders:
@@ -36,14 +43,31 @@ class Folders:
             missing.append(parent)
         fd = self._fds[parent]
         for step in reversed(missing):
-            fd = self._keep(step, _opened(split(step)[1], fd))
+            fd = self._keep(step, os.open(split(step)[1], _OPEN, dir_fd=fd))
         return fd
 
     def make(self, path: bytes) -> int:
-        """A new folder, closed to others. Raises OSError."""
+        """A new folder, unfinished. Raises OSError."""
         parent, name = split(path)
-        os.mkdir(name, 0o700, dir_fd=self.open(parent))
+        os.mkdir(name, _UNFINISHED, dir_fd=self.open(parent))
         return self.open(path)
+
+    def open_up(self, path: bytes, there: os.stat_result) -> None:
+        """Let its owner fill it, if that is who runs this. there: its status. Raises OSError."""
+        if not _is_closed(there):
+            return
+        parent, name = split(path)
+        looked = os.open(name, _LOOK, dir_fd=self.open(parent))
+        try:
+            mode = stat.S_IMODE(os.fstat(looked).st_mode)
+            os.chmod(b"/proc/self/fd/%d" % looked, mode | 0o700)  # noqa: PTH101  # bytes
+        finally:
+            os.close(looked)
+
+    def close_again(self, path: bytes, there: os.stat_result) -> None:
+        """Undo open_up. Raises OSError."""
+        if _is_closed(there):
+            os.fchmod(self.open(path), stat.S_IMODE(there.st_mode))
 
     def status(self, path: bytes) -> os.stat_result | None:
         """What is there under that name, if anything. Raises OSError."""
@@ -70,16 +94,5 @@ class Folders:
         return fd
 
 
-def _opened(name: bytes, parent: int) -> int:
-    try:
-        return os.open(name, _OPEN, dir_fd=parent)
-    except PermissionError:
-        pass
-    # One that its owner closed to himself, such as by an earlier restore.
-    looked = os.open(name, _LOOK, dir_fd=parent)
-    try:
-        through = b"/proc/self/fd/%d" % looked
-        os.chmod(through, stat.S_IMODE(os.fstat(looked).st_mode) | 0o700)  # noqa: PTH101
-        return os.open(through, _OPEN & ~os.O_NOFOLLOW)
-    finally:
-        os.close(looked)
+def _is_closed(there: os.stat_result) -> bool:
+    return there.st_mode & 0o700 != 0o700 and there.st_uid == os.geteuid()

@@ -45,9 +45,11 @@ class Wanted:
     def holds(self, path: bytes) -> bool:
         """Is it one of them, below one of them, or a folder on the way to one?"""
         self._missing.discard(path)
-        if not self._paths or path.startswith(self._below):
-            return True
-        return path in self._paths or path in self._above
+        return not self.is_on_the_way(path) or path in self._above
+
+    def is_on_the_way(self, path: bytes) -> bool:
+        """Is it, of those held, only a folder on the way?"""
+        return bool(self._paths) and path not in self._paths and not path.startswith(self._below)
 
     def is_past(self, path: bytes) -> bool:
         """Can nothing that is wanted come after this, which is not?"""
@@ -126,7 +128,8 @@ def _run(
                 if watch.cancel is not None and watch.cancel.is_set():
                     raise CancelledError(f"{doing}: cancelled")
                 if wanted.holds(entry.path):
-                    restorer.take(entry, reader.ids())
+                    on_the_way = wanted.is_on_the_way(entry.path)
+                    restorer.take(entry, reader.ids(), on_the_way=on_the_way)
                 elif wanted.is_past(entry.path):
                     break
         except DamagedError as error:

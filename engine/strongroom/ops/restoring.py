@@ -17,7 +17,15 @@ from strongroom.ops.contents import ChunkSource, Contents, Linked, Pending
 from strongroom.ops.folders import Folders, split
 from strongroom.ops.landing import Landing
 from strongroom.ops.nodes import finish_node, link_again, make_node
-from strongroom.ops.overwrite import IN_THE_WAY, REPLACE_HINT, Overwrite, Verdict, is_same, judge
+from strongroom.ops.overwrite import (
+    IN_THE_WAY,
+    REPLACE_HINT,
+    Overwrite,
+    Verdict,
+    is_same,
+    judge,
+    keeps_attributes,
+)
 from strongroom.ops.restore_options import Reports, RestoreCounts, RestoreOptions
 
 _WAITING_MAX: Final = 4096
@@ -32,6 +40,8 @@ class _Level(NamedTuple):
     entry: Entry
     fresh: bool
     """It was made just now: nothing is in it yet."""
+    kept: os.stat_result | None = None
+    """What it was before, if it is to stay that."""
 
 
 class _Name(NamedTuple):
@@ -66,26 +76,27 @@ class Restorer:
             lambda: self._folders, self._attributes, self._arrived, watch=watch
         )
         self._levels: list[_Level] = []
-        self._left: list[Entry] = []  # folders that wait for files in them
+        self._left: list[_Level] = []  # folders that wait for files in them
         self._blocked: bytes | None = None  # what begins so cannot be restored
         self._names: list[_Name] = []
         self._linked: dict[tuple[int, ...], Linked] = {}  # while names are to come
 
-    def take(self, entry: Entry, ids: Iterable[bytes]) -> None:
-        """ids: of a file's chunks, some at a time; not used after this returns."""
+    def take(self, entry: Entry, ids: Iterable[bytes], *, on_the_way: bool = False) -> None:
+        """ids: of a file's chunks, some at a time; not used after this returns. on_the_way: a
+        folder that only leads to what was asked for."""
         path = entry.path
         if self._blocked is not None:
             if path.startswith(self._blocked):
                 return
             self._blocked = None
         while self._levels and not path.startswith(self._levels[-1].entry.path + b"/"):
-            self._left.append(self._levels.pop().entry)
+            self._left.append(self._levels.pop())
         if len(self._left) + len(self._names) > _WAITING_MAX:
             self._flush()
         self.counts.entries += 1
         try:
             if entry.type == FOLDER:
-                self._folder(entry)
+                self._folder(entry, on_the_way=on_the_way)
             elif entry.type == FILE:
                 self._file(entry, ids)
             else:
@@ -98,7 +109,7 @@ class Restorer:
     def finish(self) -> RestoreCounts:
         """What waits for its end."""
         while self._levels:
-            self._left.append(self._levels.pop().entry)
+            self._left.append(self._levels.pop())
         self._flush()
         return self.counts
 
@@ -109,12 +120,13 @@ class Restorer:
 
     # Folders
 
-    def _folder(self, entry: Entry) -> None:
+    def _folder(self, entry: Entry, *, on_the_way: bool) -> None:
         there = None if self._is_fresh() else self._folders.status(entry.path)
         if there is not None and stat.S_ISDIR(there.st_mode):
-            self._levels.append(_Level(entry, fresh=False))
+            kept = keeps_attributes(entry, there, self._options.overwrite, on_the_way=on_the_way)
+            self._levels.append(_Level(entry, fresh=False, kept=there if kept else None))
             if not self._options.dry_run:
-                self._open_up(entry)
+                self._folders.open_up(entry.path, there)
             return
         if there is not None and self._options.overwrite is not Overwrite.ALWAYS:
             why = "something else has its name; nothing in it is restored"
@@ -128,22 +140,17 @@ class Restorer:
             self._folders.make(entry.path)
         self._levels.append(_Level(entry, fresh=True))
 
-    def _open_up(self, entry: Entry) -> None:
-        """An owner may write to a folder while it is being filled."""
-        fd = self._folders.open(entry.path)
-        status = os.fstat(fd)
-        mode = stat.S_IMODE(status.st_mode)
-        if mode & 0o700 != 0o700 and status.st_uid == os.geteuid():
-            os.fchmod(fd, mode | 0o700)
-
-    def _leave(self, entry: Entry) -> None:
+    def _leave(self, level: _Level) -> None:
         """Nothing more comes into a folder."""
         if self._options.dry_run:
             return
+        entry = level.entry
         try:
-            self._note_attributes(
-                entry, self._attributes.set(self._folders.open(entry.path), entry)
-            )
+            if level.kept is not None:
+                self._folders.close_again(entry.path, level.kept)
+            else:
+                fd = self._folders.open(entry.path)
+                self._note_attributes(entry, self._attributes.set(fd, entry))
             self._folders.forget(entry.path)
         except OSError as error:
             self._note_attributes(entry, error)
@@ -308,8 +315,8 @@ class Restorer:
         for name in names:
             self._link(name)
         self._finish_files()
-        for entry in left:
-            self._leave(entry)
+        for level in left:
+            self._leave(level)
 
     def _finish_files(self) -> None:
         self._contents.flush()
