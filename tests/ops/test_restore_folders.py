@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from tests.manifest.test_manifest import entry
 from tests.ops.trees import picture, write
 
 REFUSE, NEVER, IF_NEWER, ALWAYS = Overwrite
+ROOT = Path(__file__).parents[2]
 DAY_NS = 24 * 3600 * 10**9
 SAVED, THERE = (0o755, 100 * DAY_NS), (0o710, 200 * DAY_NS)
 
@@ -114,3 +117,34 @@ def test_a_folder_below_one_whose_group_is_inherited_is_finished_too(snapshot):
     folders.close()
     snapshot.restore(overwrite=NEVER)
     assert has("out/d")[0] == 0o750
+
+
+CLOSED = """
+import os, sys
+sys.path[:0] = sys.argv[1:]
+from strongroom.manifest.entry import FOLDER
+from strongroom.ops.overwrite import Overwrite
+from tests.manifest.test_manifest import entry
+from tests.ops.trees import Snapshot
+snapshot = Snapshot()
+folder = entry(b"d", FOLDER, mode=0o755, uid=os.geteuid(), gid=os.getegid())
+snapshot.forge(folder, (entry(b"d/a", size=3), b"abc"), (entry(b"d/b", size=3), b"abc"))
+os.makedirs("out/d")
+for mode in (0o000, 0o400):
+    os.chmod("out/d", mode)
+    snapshot.restore(dry_run=True)
+    assert snapshot.errors == ["restoring d: Permission denied"], snapshot.errors
+    assert os.stat("out/d").st_mode & 0o777 == mode
+for overwrite, mode in ((Overwrite.REFUSE, 0o000), (Overwrite.ALWAYS, 0o755)):
+    os.chmod("out/d", 0)
+    snapshot.restore(overwrite=overwrite)  # with the dry run that counts the room it takes
+    assert os.stat("out/d").st_mode & 0o777 == mode
+os.chmod("out/d", 0o700)
+assert sorted(os.listdir("out/d")) == ["a", "b"]
+"""
+
+
+def test_a_folder_that_its_owner_closed_stays_so_in_a_dry_run(tmp_path, powerless):
+    command = [*powerless, sys.executable, "-c", CLOSED, *sys.path, str(ROOT)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

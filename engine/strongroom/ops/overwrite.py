@@ -8,7 +8,6 @@ from enum import Enum
 from typing import Final
 
 from strongroom.manifest.entry import DEVICES, FILE, SYMLINK, Entry
-from strongroom.ops.folders import is_unfinished
 from strongroom.ops.record import TYPE_BITS, TYPES
 
 REPLACE_HINT: Final = "choose an empty target, or replace what is there with --overwrite always"
@@ -49,17 +48,6 @@ def judge(entry: Entry, there: os.stat_result, overwrite: Overwrite, *, same: bo
         return Verdict.REPLACE
     newer = overwrite is Overwrite.IF_NEWER and entry.mtime_ns > there.st_mtime_ns
     return Verdict.REPLACE if newer and not same else Verdict.KEEP
-
-
-def keeps_attributes(
-    entry: Entry, there: os.stat_result, overwrite: Overwrite, *, on_the_way: bool
-) -> bool:
-    """Does the folder that is there stay as it is? on_the_way: to what was asked for."""
-    if is_unfinished(there):
-        return False
-    if on_the_way or overwrite in {Overwrite.REFUSE, Overwrite.NEVER}:
-        return True
-    return overwrite is Overwrite.IF_NEWER and entry.mtime_ns <= there.st_mtime_ns
 
 
 def is_same(entry: Entry, there: os.stat_result, name: bytes, folder: int) -> bool:

@@ -16,32 +16,15 @@ from strongroom.ops.attributes import Attributes
 from strongroom.ops.contents import ChunkSource, Contents, Linked, Pending
 from strongroom.ops.folders import Folders, split
 from strongroom.ops.landing import Landing
+from strongroom.ops.levels import Level, found
 from strongroom.ops.nodes import finish_node, link_again, make_node
-from strongroom.ops.overwrite import (
-    IN_THE_WAY,
-    REPLACE_HINT,
-    Overwrite,
-    Verdict,
-    is_same,
-    judge,
-    keeps_attributes,
-)
+from strongroom.ops.overwrite import IN_THE_WAY, REPLACE_HINT, Overwrite, Verdict, is_same, judge
 from strongroom.ops.restore_options import Reports, RestoreCounts, RestoreOptions
 
 _WAITING_MAX: Final = 4096
 # A file of 1 TiB. The ids of larger ones are not kept for the sake of further names.
 _LINK_CHUNKS_MAX: Final = 1 << 20
 _SIZE_MAX: Final = 2**63 - 1  # what the system can be asked for; refused, it is an OSError
-
-
-class _Level(NamedTuple):
-    """A folder whose entries come."""
-
-    entry: Entry
-    fresh: bool
-    """It was made just now: nothing is in it yet."""
-    kept: os.stat_result | None = None
-    """What it was before, if it is to stay that."""
 
 
 class _Name(NamedTuple):
@@ -75,8 +58,8 @@ class Restorer:
         self._arrivals = Arrivals(
             lambda: self._folders, self._attributes, self._arrived, watch=watch
         )
-        self._levels: list[_Level] = []
-        self._left: list[_Level] = []  # folders that wait for files in them
+        self._levels: list[Level] = []
+        self._left: list[Level] = []  # folders that wait for files in them
         self._blocked: bytes | None = None  # what begins so cannot be restored
         self._names: list[_Name] = []
         self._linked: dict[tuple[int, ...], Linked] = {}  # while names are to come
@@ -123,10 +106,11 @@ class Restorer:
     def _folder(self, entry: Entry, *, on_the_way: bool) -> None:
         there = None if self._is_fresh() else self._folders.status(entry.path)
         if there is not None and stat.S_ISDIR(there.st_mode):
-            kept = keeps_attributes(entry, there, self._options.overwrite, on_the_way=on_the_way)
-            self._levels.append(_Level(entry, fresh=False, kept=there if kept else None))
+            level = found(entry, there, self._options.overwrite, on_the_way=on_the_way)
+            self._levels.append(level)
             if not self._options.dry_run:
                 self._folders.open_up(entry.path, there)
+            self._folders.status(entry.path + b"/.")  # fails once, not for each thing in it
             return
         if there is not None and self._options.overwrite is not Overwrite.ALWAYS:
             why = "something else has its name; nothing in it is restored"
@@ -138,9 +122,9 @@ class Restorer:
                 parent, name = split(entry.path)
                 os.unlink(name, dir_fd=self._folders.open(parent))
             self._folders.make(entry.path)
-        self._levels.append(_Level(entry, fresh=True))
+        self._levels.append(Level(entry, fresh=True))
 
-    def _leave(self, level: _Level) -> None:
+    def _leave(self, level: Level) -> None:
         """Nothing more comes into a folder."""
         if self._options.dry_run:
             return
