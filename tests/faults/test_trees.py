@@ -348,6 +348,19 @@ def as_somebody(prefix: tuple[str, ...], library: Library, *words: str | Path) -
     return done.stdout
 
 
+@pytest.mark.parametrize("limit", [256, 128])
+def test_a_restore_makes_do_with_few_descriptors(
+    library: Library, tmp_path: Path, limit: int
+) -> None:
+    for number in range(2000):
+        path = library.tree / str(number % 9) / str(number % 630) / str(number)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(path.name.encode())
+    library.back_up()
+    as_somebody(("prlimit", f"--nofile={limit}"), library, tmp_path / "out", "refuse")
+    assert_same(look(library.restored(tmp_path / "out")), look(library.tree))
+
+
 def test_what_cannot_be_read_is_named_and_the_rest_saved(
     library: Library, powerless: tuple[str, ...]
 ) -> None:

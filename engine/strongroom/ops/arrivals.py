@@ -14,6 +14,7 @@ from strongroom._core import Watch
 from strongroom._core.landing import LandingJob, Wanted
 from strongroom.ops.attributes import Attributes
 from strongroom.ops.contents import Pending
+from strongroom.ops.descriptors import fitting
 from strongroom.ops.folders import Folders
 
 FILES_MAX: Final = 64  # open at once are twice as many, and folders besides
@@ -58,13 +59,14 @@ class Arrivals:
         self._attributes = attributes
         self._arrived = arrived
         self._watch = watch
+        self._files_max = fitting(FILES_MAX)
         self._waiting: list[Pending] = []
         self._running: _Batch | None = None
 
     def add(self, file: Pending) -> None:
         """Its landing is no longer the caller's. Raises CancelledError, OSError."""
         self._waiting.append(file)
-        if len(self._waiting) >= FILES_MAX:
+        if len(self._waiting) >= self._files_max:
             self._go_on()
 
     def finish(self) -> None:

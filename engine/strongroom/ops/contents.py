@@ -16,6 +16,7 @@ from strongroom._core.segments import SPARSE as WANT_SPARSE
 from strongroom._core.segments import WANT, Want, failures, want_error
 from strongroom.errors import StrongroomError, TargetError
 from strongroom.manifest.entry import SPARSE, Entry
+from strongroom.ops.descriptors import fitting
 from strongroom.ops.landing import Landing
 
 FILES_MAX: Final = 128  # open at once are twice as many
@@ -104,6 +105,7 @@ class Contents:
         self._source = source
         self._finish = finish
         self._watch = watch
+        self._files_max = fitting(FILES_MAX)
         self._batch = _Batch()
         self._running: _Running | None = None
         self._open: set[Pending] = set()
@@ -120,7 +122,7 @@ class Contents:
             raise
         finally:
             self._batch.whole.append(file)  # even if all of it never comes
-        if self._batch.bytes >= BYTES_MAX or len(self._batch.whole) >= FILES_MAX:
+        if self._batch.bytes >= BYTES_MAX or len(self._batch.whole) >= self._files_max:
             self._go_on()
 
     def _collect(self, file: Pending, blocks: Iterable[bytes]) -> None:

@@ -7,6 +7,8 @@ import os
 import stat
 from typing import Final
 
+from strongroom.ops.descriptors import fitting
+
 _OPEN: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _KEPT: Final = 64
@@ -30,6 +32,7 @@ class Folders:
 
     def __init__(self, target: str | bytes | os.PathLike[str]) -> None:
         """The target itself may be a link. Raises OSError."""
+        self._kept = fitting(_KEPT)
         self._fds = {b"": os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)}
 
     def open(self, path: bytes) -> int:
@@ -87,7 +90,7 @@ class Folders:
             os.close(self._fds.popitem()[1])
 
     def _keep(self, path: bytes, fd: int) -> int:
-        if len(self._fds) > _KEPT:
+        if len(self._fds) > self._kept:
             oldest = next(key for key in self._fds if key)
             os.close(self._fds.pop(oldest))
         self._fds[path] = fd
