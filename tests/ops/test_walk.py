@@ -48,13 +48,14 @@ def seen(*given, errors: list[str] | None = None, **options) -> list[bytes]:
     problems: list[str] = []
     paths = []
     order = Order()
-    for path, prefix, at, status in walk(
+    for path, real, at, status in walk(
         plan_roots(given), WalkOptions(**options), lambda error: problems.append(str(error))
     ):
         paths.append(path)
         assert order.follows(path, folder=stat.S_ISDIR(status.st_mode)), path
-        if len(prefix + path) < 4000:
-            assert os.path.samestat(os.lstat(prefix + path), os.lstat(at))
+        assert os.path.samestat(status, os.lstat(at))
+        if len(real) < 4000:
+            assert os.path.samestat(status, os.lstat(real))
     if errors is None:
         assert problems == []
     else:
@@ -172,17 +173,19 @@ def test_a_closed_folder_is_named():
 
 def test_a_folder_that_cannot_be_listed_is_named(monkeypatch):
     make("t/a/x", "t/b")
-    real = os.scandir
+    real = os.listdir
 
-    def scandir(path):
-        if path == b"t/a":
+    def listdir(path):
+        if Path(os.fsdecode(path)).samefile("t/a"):
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "listdir", listdir)
     errors: list[str] = []
     assert seen("t", errors=errors) == [b"t", b"t/a", b"t/b"]
     assert errors == ["reading t/a: Permission denied"]
+    errors = []
+    assert seen("t", "t/a/x", errors=errors) == [b"t", b"t/a", b"t/a/x", b"t/b"]
 
 
 def test_excluded_folders_are_not_entered(monkeypatch):
@@ -209,8 +212,110 @@ def test_other_file_systems_are_not_entered(monkeypatch):
     found = [path for path, *_ in walk(roots, WalkOptions(one_file_system=True), print)]
     assert len(found) > 3
     make("t/a/x")
-    monkeypatch.setattr(walk_module._Tree, "_is_wanted", lambda self, status: False)
+    monkeypatch.setattr(walk_module._Tree, "_is_wanted", lambda *_: False)
     assert seen("t") == [b"t", b"t/a"]
+
+
+def mount(monkeypatch, *points: str) -> None:
+    """From now on each of these folders, and all below it, is on a file system of its own."""
+    tops = [Path(point).resolve() for point in points]
+    real = os.lstat
+
+    def lstat(path, *, dir_fd=None):
+        status = real(path, dir_fd=dir_fd)
+        folder = Path.cwd() if dir_fd is None else Path(f"/proc/self/fd/{dir_fd}").readlink()
+        at = folder / os.fsdecode(path)
+        at = at.parent.resolve() / at.name
+        inside = [len(top.parts) for top in tops if at.is_relative_to(top)]
+        fields = list(status)
+        fields[2] = 10**6 + max(inside) if inside else 1
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+
+
+def orders(*given):
+    return [given, given[::-1]]
+
+
+@pytest.mark.parametrize("given", orders("t", "t/mnt"))
+def test_another_file_system_that_was_given_is_taken(monkeypatch, given):
+    make("t/a/x", "t/mnt/y", "t/mnt/z/w", "t/mnt/deeper/v", "t/other/u")
+    mount(monkeypatch, "t/mnt", "t/mnt/deeper", "t/other")
+    assert seen(*given, one_file_system=True) == [
+        b"t", b"t/a", b"t/a/x", b"t/mnt", b"t/mnt/deeper", b"t/mnt/y", b"t/mnt/z", b"t/mnt/z/w",
+        b"t/other",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", orders(".", "mnt/z/w", "mnt/deeper"))
+def test_of_another_file_system_only_what_was_given_is_taken(monkeypatch, given):
+    make("a", "mnt/y", "mnt/z/w/v", "mnt/z/u", "mnt/deeper/v", "mnt/deeper/more/s")
+    mount(monkeypatch, "mnt", "mnt/deeper", "mnt/deeper/more")
+    assert seen(*given, one_file_system=True) == [
+        b"a", b"mnt", b"mnt/deeper", b"mnt/deeper/more", b"mnt/deeper/v", b"mnt/z", b"mnt/z/w",
+        b"mnt/z/w/v",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", orders("/proc", "/proc/self/fdinfo"))
+def test_a_path_behind_a_link_of_a_folder_that_was_given_is_named(given):
+    errors: list[str] = []
+    found = [
+        path for path, *_ in walk(
+            plan_roots(given),
+            WalkOptions(excludes=Excludes(["/proc/*/**", "/proc/[!s]*", "/proc/s[!e]*"])),
+            lambda error: errors.append(str(error)),
+        )
+    ]  # fmt: skip
+    assert found == [b"proc", b"proc/self"]
+    assert errors == [
+        "reading /proc/self/fdinfo: a folder on the way to it is taken as the symbolic link that "
+        "it is"
+    ]
+
+
+@pytest.mark.parametrize("given", orders("t", "t/data/photos", "t/data/none"))
+def test_nothing_is_taken_both_as_a_link_and_as_a_folder(given):
+    make("real/photos/x", "t/a")
+    Path("t/data").symlink_to("../real")
+    errors: list[str] = []
+    assert seen(*given, errors=errors) == [b"t", b"t/a", b"t/data"]
+    assert errors == [
+        "reading t/data/none: it is not there (any more)",
+        "reading t/data/photos: a folder on the way to it is taken as the symbolic link that it is",
+    ]
+
+
+@pytest.mark.parametrize("inner", ["t/excl", "t/excl/deep", "t/excl/deep/f"])
+@pytest.mark.parametrize("swap", [False, True])
+def test_excluded_paths_that_were_given_are_taken(inner, swap):
+    make("t/a", "t/excl/deep/f", "t/excl/deep/excl/g", "t/excl/h")
+    given = ["t", inner][:: -1 if swap else 1]
+    expected = {
+        "t/excl": [b"t/excl", b"t/excl/deep", b"t/excl/deep/f", b"t/excl/h"],
+        "t/excl/deep": [b"t/excl", b"t/excl/deep", b"t/excl/deep/f"],
+        "t/excl/deep/f": [b"t/excl", b"t/excl/deep", b"t/excl/deep/f"],
+    }
+    assert seen(*given, excludes=Excludes(["excl"])) == [b"t", b"t/a", *expected[inner]]
+
+
+@pytest.mark.parametrize("given", orders("t", "t/mark", "t/way/x"))
+def test_paths_in_marked_folders_that_were_given_are_taken(given):
+    make("t/.no", "t/a", "t/mark/b", "t/mark/sub/.no", "t/mark/sub/c", "t/way/x", "t/way/y")
+    assert seen(*given, marker_names=(b".no",)) == [
+        b"t", b"t/mark", b"t/mark/b", b"t/mark/sub", b"t/way", b"t/way/x",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", orders("gone", "gone/x"))
+def test_each_path_that_is_not_there_is_named(given):
+    make("t/a")
+    errors: list[str] = []
+    assert seen("t", "t/none/x", *given, errors=errors) == [b"t", b"t/a"]
+    assert errors == [
+        f"reading {name}: it is not there (any more)" for name in ("gone", "gone/x", "t/none/x")
+    ]
 
 
 def test_the_repository_is_left_out():
@@ -246,6 +351,66 @@ def test_deep_folders(length, depth):
     assert len(found) == depth + 1
     assert found[-1] == last
     assert open_files() == before
+
+
+@pytest.mark.usefixtures("deep")
+def test_after_a_deep_folder_its_neighbours_come():
+    make(*(f"{'d/' * depth}e{depth}" for depth in range(200)))
+    found = seen(".")
+    assert len(found) == 399
+    assert found[-1] == b"e0"
+
+
+@pytest.mark.usefixtures("deep")
+def test_deep_folders_that_are_moved_are_named():
+    make(*(f"t/{'d/' * depth}e" for depth in range(100)))
+    Path("away").mkdir()
+    before = open_files()
+    errors: list[str] = []
+    found = []
+    for path, *_ in walk(plan_roots(["t"]), WalkOptions(), lambda error: errors.append(str(error))):
+        found.append(path)
+        if path == b"t" + b"/d" * 99 + b"/e":
+            Path("t/d/d/d").rename("away/d")
+    assert [path.count(b"/") for path in found if path.endswith(b"e")][-1] == 4
+    assert errors == [
+        f"reading t{'/d' * depth}: it was moved while it was read" for depth in (2, 1, 0)
+    ]
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("has_proc", [True, False])
+def test_a_link_that_takes_the_place_of_a_folder_is_not_followed(monkeypatch, has_proc):
+    monkeypatch.setattr(walk_module, "_HAS_PROC", has_proc)
+    make("t/a/x/y", "t/b/z", "outside/secret", "outside/x/secret")
+
+    def swap(name: str) -> None:
+        Path(name).rename(name + "-was")
+        Path(name).symlink_to(Path("outside").absolute())
+
+    errors: list[str] = []
+    found = []
+    for path, *_ in walk(plan_roots(["t"]), WalkOptions(), lambda error: errors.append(str(error))):
+        found.append(path)
+        if path == b"t/a":
+            swap("t/a")
+        if path == b"t/b/z":
+            swap("t/b")
+    assert found == [b"t", b"t/a", b"t/b", b"t/b/z"]
+    assert errors == ["reading t/a: Not a directory"]
+
+
+def test_a_link_that_takes_the_place_of_a_folder_being_listed_is_not_followed():
+    make("t/a/1", "t/a/sub/x", "outside/1", "outside/sub/secret")
+    found = {}
+    for path, _, at, status in walk(plan_roots(["t"]), WalkOptions(), pytest.fail):
+        found[path] = status
+        assert os.path.samestat(os.lstat(at), status)
+        if path == b"t/a/1":
+            Path("t/a").rename("was")
+            Path("t/a").symlink_to("../outside")
+    assert list(found) == [b"t", b"t/a", b"t/a/1", b"t/a/sub", b"t/a/sub/x"]
+    assert os.path.samestat(found[b"t/a/sub"], Path("was/sub").stat())
 
 
 @pytest.mark.usefixtures("deep")
@@ -299,3 +464,7 @@ def test_any_tree_is_seen_in_order(tmp_path_factory, paths, data):
         if any((g + b"/").startswith(path + b"/") or path.startswith(g + b"/") for g in given)
     ]
     assert seen(*given) == wanted
+    assert seen(".", *given, excludes=Excludes(["/*"])) == wanted
+    excludes = Excludes(["a", "b/"])
+    alone = {path for one in (".", *given) for path in seen(one, excludes=excludes)}
+    assert set(seen(".", *given, excludes=excludes)) == alone

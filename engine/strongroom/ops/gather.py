@@ -128,7 +128,7 @@ class Gatherer:
         earlier, is_settled = self._earlier, self._changed.is_settled
         find, long_settled = earlier.find, self._changed.settled_ns[-1] - _COARSE_NS
         for found in steps:
-            path, prefix, _, status = found
+            path, real, _, status = found
             type_ = TYPES[status.st_mode & TYPE_BITS]
             old = find(path)
             if (
@@ -142,7 +142,7 @@ class Gatherer:
             ):
                 self._look(found, type_, old)
             elif type_ == FILE:
-                self._keep(path, prefix, status.st_size, old[1:])
+                self._keep(path, real, status.st_size, old[1:])
             else:
                 self._batch.slots.append((path, type_, 0, old[3]))
             if len(self._batch.slots) >= self._slots_max:
@@ -151,7 +151,7 @@ class Gatherer:
 
     def _look(self, found: Found, type_: int, old: Stored | None) -> None:
         """At what is new, or is not to the bit as it was."""
-        path, prefix, at, status = found
+        path, real, at, status = found
         try:
             if type_ != FILE:
                 entry = self._recorder.of_status(path, at, status)
@@ -161,12 +161,12 @@ class Gatherer:
                 entry = entry._replace(flags=decode(old[3][: old[1]]).flags)
                 item = encode(entry)
                 items = item + encode_ids(old[2])
-                self._keep(path, prefix, status.st_size, (len(item), old[2], items))
+                self._keep(path, real, status.st_size, (len(item), old[2], items))
             else:
                 xattrs = self._recorder.xattrs(at, status.st_dev)
-                self._read(path, prefix + path, status, xattrs)
+                self._read(path, real, status, xattrs)
         except OSError as error:
-            self.report(failed(prefix + path, error))
+            self.report(failed(real, error))
 
     def _has_same_contents(self, old: Stored, status: stat_result) -> bool:
         """By what the user wants it judged by."""
@@ -184,14 +184,12 @@ class Gatherer:
             and changed.is_settled(latest, self._earlier.source)
         )
 
-    def _keep(
-        self, path: bytes, prefix: bytes, size: int, stored: tuple[int, bytes, bytes]
-    ) -> None:
+    def _keep(self, path: bytes, real: bytes, size: int, stored: tuple[int, bytes, bytes]) -> None:
         """Take over a file as it is stored, provided that its chunks are there."""
         own_len, ids, items = stored
         batch = self._batch
         if size:
-            self._kept.append((len(batch.slots), prefix + path, ids, own_len))
+            self._kept.append((len(batch.slots), real, ids, own_len))
             self._is_odd |= len(ids) != ID_LEN * -(-size // CHUNK_LEN)
             batch.kept_bytes += size
         batch.slots.append((path, FILE, size, items))

@@ -16,7 +16,6 @@ class Take(Enum):
 
     ALL = "with all that is below it"
     ITSELF = "a folder on the way to what was given"
-    NOTHING = "it was given, but lies in another one that was"
 
 
 class Root(NamedTuple):
@@ -24,19 +23,23 @@ class Root(NamedTuple):
 
     path: bytes
     """In the snapshot; empty for what was given as "." or "/"."""
-    prefix: bytes
-    """What to put before path to find it here: "/" or nothing."""
+    real: bytes
+    """Where it is: no symbolic link is on the way there."""
     take: Take
+    inner: tuple[bytes, ...] = ()
+    """Paths in the snapshot, in order, of what lies below it and was given, too."""
 
-    @property
-    def real(self) -> bytes:
-        """Where it is."""
-        return self.prefix + self.path or b"."
+    def at(self, path: bytes) -> bytes:
+        """Where something below it is, by its path in the snapshot."""
+        if self.path:
+            return self.real + path[len(self.path) :]
+        return b"/" + path if self.real == b"/" else path
 
 
 def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
     """Given paths and their parents as the snapshot will have them, in order.
 
+    Symbolic links on the way to them are resolved here, once, so that none is followed later.
     Relative paths stay as they are, normalised; absolute ones lose their leading '/'; those with
     '..' are made absolute. Raises UsageError for two that would be stored as one.
     """
@@ -44,22 +47,33 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
     for path in given:
         stored, prefix = _placed(os.fsencode(path))
         _claim(prefixes, stored, prefix)
-    roots: list[Root] = []
+    inner: dict[bytes, list[bytes]] = {}
     parents: dict[bytes, bytes] = {}
-    outer: Root | None = None
+    outer: bytes | None = None
     for path in sorted(prefixes, key=sort_key):
-        root = Root(path, prefixes[path], take=Take.ALL)
-        if outer is not None and (not outer.path or path.startswith(outer.path + b"/")):
-            if root.prefix != outer.prefix:
+        if outer is not None and (not outer or path.startswith(outer + b"/")):
+            if prefixes[path] != prefixes[outer]:
                 raise _clash(path)
-            roots.append(Root(path, root.prefix, take=Take.NOTHING))
+            inner[outer].append(path)
             continue
-        outer = root
-        roots.append(root)
+        outer = path
+        inner[path] = []
         for parent in parents_of(path):
-            _claim(parents, parent, root.prefix)
-    roots += [Root(path, prefix, take=Take.ITSELF) for path, prefix in parents.items()]
+            _claim(parents, parent, prefixes[path])
+    ways = {path: _without_links(prefix + path) for path, prefix in parents.items()}
+    roots = [Root(path, real, Take.ITSELF) for path, real in ways.items()]
+    for path, below in inner.items():
+        parent, slash, name = path.rpartition(b"/")
+        above = ways[parent].rstrip(b"/") + slash if slash else prefixes[path]
+        real = above + name
+        roots.append(Root(path, real or b".", Take.ALL, tuple(below)))
     return sorted(roots, key=lambda root: sort_key(root.path))
+
+
+def _without_links(path: bytes) -> bytes:
+    """Where it is now; unchanged if no symbolic link is on the way."""
+    real = os.path.realpath(path)
+    return path if real == os.path.abspath(path) else real  # noqa: PTH100  # bytes
 
 
 def _placed(given: bytes) -> tuple[bytes, bytes]:
