@@ -426,8 +426,8 @@ SRM_MUST_USE srm_status srm_session_begin(
     const srm_session_options *options, srm_index *index, srm_session **out);
 
 /* Take in regular files: count paths, each ended by a NUL, relative to dir_fd (AT_FDCWD is
- * allowed), of any length. Symbolic links are not followed in the last component; nothing that
- * is no regular file is read or waited for. paths and results, an array of count, must live until
+ * allowed), of any length. Symbolic links are not followed, wherever in a path (before Linux 5.6:
+ * in its last component); nothing that is no regular file is read or waited for. paths and results, an array of count, must live until
  * the job is freed. What is read counts as the job's bytes_in, what is stored as its bytes_out. */
 SRM_MUST_USE srm_status srm_session_files_start(srm_session *session, int32_t dir_fd,
     const char *paths, size_t paths_len, uint64_t count, srm_file_result *results, srm_job **out);

@@ -33,7 +33,7 @@ LINK = {
     "test_memory": ["-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc"],
     "test_session_ends": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],
     "test_stages": [f"-Wl,--wrap={name}" for name in STAGES],
-    "test_session_files": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync"],
+    "test_session_files": ["-Wl,--wrap=pread,--wrap=pwrite,--wrap=fsync,--wrap=syscall"],
 }
 RACED = ["test_threads", "test_stages", "test_faults", "test_job"]
 RACED += ["test_index", "test_session_ends", "test_session_files"]

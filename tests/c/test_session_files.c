@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t off);
@@ -157,12 +158,62 @@ static void what_is_no_regular_file_fails_alone(void) {
     stage_end(&s);
 }
 
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, int dir_fd, const char *path, const uint64_t *how, size_t len);
+
+static int openat2_fails; /* an errno value */
+
+long __wrap_syscall(long number, int dir_fd, const char *path, const uint64_t *how, size_t len) {
+    CHECK(number == SYS_openat2);
+    if (openat2_fails == 0)
+        return __real_syscall(number, dir_fd, path, how, len);
+    errno = openat2_fails;
+    return -1;
+}
+
+static bool has_openat2(void) {
+    const uint64_t how[3] = {O_PATH | O_CLOEXEC};
+    long fd = __real_syscall(SYS_openat2, AT_FDCWD, "/", how, sizeof how);
+    if (fd >= 0)
+        close((int)fd);
+    return fd >= 0;
+}
+
+static void expect_open(stage *s, const char *path, int os_error) {
+    source_file f;
+    srm_file_result r;
+    CHECK(source_file_open(&f, s->in, path, &r) == (os_error == 0));
+    CHECK(r.os_error == os_error && r.status == (os_error == 0 ? SRM_OK : SRM_EIO));
+    if (os_error == 0)
+        close(f.fd);
+}
+
+static void no_link_is_followed_on_the_way_to_a_file(void) {
+    stage s;
+    stage_begin(&s, 0);
+    CHECK(mkdirat(s.in, "folder", 0700) == 0 && symlinkat("folder", s.in, "link") == 0);
+    folder_put(s.in, "folder/file", stage_raw, 100);
+    expect_open(&s, "folder/file", 0);
+    expect_open(&s, "link/file", has_openat2() ? ELOOP : 0);
+    static const int refusals[] = {ENOSYS, EPERM};
+    for (size_t i = 0; i < 2; i++) {
+        openat2_fails = refusals[i];
+        expect_open(&s, "folder/file", 0);
+        expect_open(&s, "folder/none", ENOENT);
+        expect_open(&s, "link/file", 0); /* it knows no better */
+    }
+    openat2_fails = 0;
+    stage_end(&s);
+}
+
 static void a_file_that_says_it_is_empty_is_taken_as_that(void) {
     stage s;
     uint64_t id_count = 0;
     stage_begin(&s, 0);
-    stage_name_file(&s, "/proc/self/status");
-    stage_name_file(&s, "/proc/self/mem");
+    char mem[32];
+    (void)snprintf(mem, sizeof mem, "/proc/%d/mem", (int)getpid());
+    stage_name_file(&s, "/proc/version");
+    stage_name_file(&s, mem);
     free(stage_take_files(&s, &id_count));
     CHECK(id_count == 0 && s.results[0].status == SRM_OK && s.results[0].size == 0);
     CHECK(s.results[1].status == SRM_OK && stage_finish(&s) == 0);
@@ -227,6 +278,9 @@ static void paths_of_any_length_are_walked(void) {
     CHECK_STATUS(SRM_OK, srm_session_files_start(s.session, s.in, path, len + 5, 1, &result, &job));
     CHECK_STATUS(SRM_OK, settle(job).status);
     CHECK(result.status == SRM_OK && result.size == 1000 && result.id_count == 1);
+    expect_open(&s, path, 0);
+    CHECK(renameat(s.in, name, s.in, "was") == 0 && symlinkat("was", s.in, name) == 0);
+    expect_open(&s, path, has_openat2() ? ELOOP : 0);
     stage_end(&s);
 }
 
@@ -412,6 +466,7 @@ int main(void) {
         FACT(many_small_files_come_back),
         FACT(little_input_ends_up_in_one_segment),
         FACT(what_is_no_regular_file_fails_alone),
+        FACT(no_link_is_followed_on_the_way_to_a_file),
         FACT(a_file_that_says_it_is_empty_is_taken_as_that),
         FACT(a_file_that_cannot_be_read_fails_alone),
         FACT(paths_of_any_length_are_walked),

@@ -30,6 +30,16 @@ def test_what_a_source_still_has_is_stored_again(library: Library) -> None:
     library.program("scrub", "-r", "repo")
 
 
+def test_a_source_may_lie_behind_a_link(library: Library) -> None:
+    grow(library)
+    for segment in library.data_segments():
+        segment.unlink()
+    library.source.rename(library.program.folder / "was")
+    library.source.symlink_to("was")
+    run = library("repair", "--from-source", "src/a.bin", "--from-source", "src", "--json")
+    assert (run.lines[-1]["lost_chunks"], run.lines[-1]["stored_chunks"]) == (6, 6)
+
+
 def test_what_no_source_has_is_named(library: Library) -> None:
     grow(library)
     library.data_segments()[1].unlink()

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 
 from strongroom import RootKey
 from strongroom._core import CHUNK_LEN
+from strongroom._core.session import WriteSession
 from strongroom.errors import DamagedError, SourceError
 from strongroom.manifest.reader import ManifestReader
 from strongroom.ops import tree
@@ -312,6 +313,36 @@ def test_paths_longer_than_the_system_takes(vault, length, depth):
     finally:
         os.close(fd)
         subprocess.run(["rm", "-rf", name, "out"], check=True)
+
+
+def test_nothing_is_read_through_a_link_that_took_the_place_of_a_folder(vault, monkeypatch):
+    write("t/a/x", b"mine")
+    write("t/b", b"mine, too")
+    write("outside/x", b"secret")
+    real = WriteSession.start_files
+
+    def start_files(self, paths, **options):
+        Path("t/a").rename("was")
+        Path("t/a").symlink_to("../outside")
+        return real(self, paths, **options)
+
+    monkeypatch.setattr(WriteSession, "start_files", start_files)
+    made = vault.backup("t")
+    assert vault.errors == ["reading t/a/x: Too many levels of symbolic links"]
+    assert made.snapshot.errors == 1
+    vault.restore()
+    assert files_below("out/t") == ["b"]
+
+
+def test_what_lies_behind_a_link_on_the_way_comes_back(vault):
+    write("real/photos/x", b"a picture")
+    write("real/file", b"a text")
+    Path("link").symlink_to("real")
+    vault.backup("link/photos", "link/file")
+    assert vault.errors == []
+    vault.restore()
+    assert Path("out/link/photos/x").read_bytes() == b"a picture"
+    assert Path("out/link/file").read_bytes() == b"a text"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")

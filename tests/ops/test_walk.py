@@ -118,6 +118,38 @@ def test_links_are_seen_and_not_followed():
     assert seen("t/link/x") == [b"t", b"t/link", b"t/link/x"]  # on the way they are followed
 
 
+def test_what_lies_behind_a_link_is_read_where_it_is(here):
+    make("t/real/sub/x")
+    Path("t/link").symlink_to("real")
+    Path("top").symlink_to("/")
+    reals = {root.path: root.real for root in plan_roots(["t/link/sub", "t/real/sub", "top/tmp"])}
+    at = os.fsencode(here)
+    assert reals == {
+        b"t": b"t",
+        b"t/link": at + b"/t/real",
+        b"t/link/sub": at + b"/t/real/sub",
+        b"t/real": b"t/real",
+        b"t/real/sub": b"t/real/sub",
+        b"top": b"/",
+        b"top/tmp": b"/tmp",
+    }
+    assert seen("t/link/sub") == [b"t", b"t/link", b"t/link/sub", b"t/link/sub/x"]
+
+
+def test_links_on_the_way_are_resolved_before_the_walk():
+    make("t/real/x", "t/other/secret")
+    Path("t/link").symlink_to("real")
+    Path("t/further").symlink_to("link")
+    roots = plan_roots(["t/further/x", "t/further/secret"])
+    Path("t/link").unlink()
+    Path("t/link").symlink_to("other")
+    errors: list[str] = []
+    found = [p for p, *_ in walk(roots, WalkOptions(), lambda error: errors.append(str(error)))]
+    assert found == [b"t", b"t/further", b"t/further/x"]
+    assert len(errors) == 1
+    assert errors[0].endswith("/t/real/secret: it is not there (any more)")
+
+
 def test_odd_names():
     names = [b"\xff\xfe", b"new\nline", b" ", b"-rf", "é".encode(), b"*", b"a" * 255]
     Path("t").mkdir()

@@ -16,6 +16,7 @@ from strongroom._core.rows import as_ids, each_id
 from strongroom.errors import DamagedError, SourceError, StrongroomError
 from strongroom.manifest.entry import FILE
 from strongroom.manifest.reader import ManifestReader
+from strongroom.ops.roots import without_links
 from strongroom.ops.verify import Finding, verify
 from strongroom.repository.entry import Draft
 from strongroom.repository.names import segment_name
@@ -159,14 +160,15 @@ def _store(
 
 
 def _files(sources: Sequence[str | bytes | os.PathLike[str]], sizes: set[int]) -> Iterator[bytes]:
-    """Regular files of one of these sizes, links not followed."""
+    """Regular files of one of these sizes; links are followed only on the way to a source."""
     for source in map(os.fsencode, sources):
         if os.path.isdir(source):  # noqa: PTH112  # bytes
-            for folder, _, names in os.walk(source, onerror=_fail):
+            for folder, _, names in os.walk(without_links(source), onerror=_fail):
                 paths = (os.path.join(folder, name) for name in names)  # noqa: PTH118  # bytes
                 yield from (path for path in paths if _fits(path, sizes))
         elif _fits(source, sizes):
-            yield source
+            folder, name = os.path.split(source)
+            yield os.path.join(without_links(folder or b"."), name)  # noqa: PTH118  # bytes
 
 
 def _fits(path: bytes, sizes: set[int]) -> bool:

@@ -60,7 +60,7 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
         inner[path] = []
         for parent in parents_of(path):
             _claim(parents, parent, prefixes[path])
-    ways = {path: _without_links(prefix + path) for path, prefix in parents.items()}
+    ways = {path: without_links(prefix + path) for path, prefix in parents.items()}
     roots = [Root(path, real, Take.ITSELF) for path, real in ways.items()]
     for path, below in inner.items():
         parent, slash, name = path.rpartition(b"/")
@@ -70,10 +70,13 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
     return sorted(roots, key=lambda root: sort_key(root.path))
 
 
-def _without_links(path: bytes) -> bytes:
+def without_links(path: bytes) -> bytes:
     """Where it is now; unchanged if no symbolic link is on the way."""
-    real = os.path.realpath(path)
-    return path if real == os.path.abspath(path) else real  # noqa: PTH100  # bytes
+    try:
+        real = os.path.realpath(path)
+        return path if real == os.path.abspath(path) else real  # noqa: PTH100  # bytes
+    except OSError:  # the current folder is gone
+        return path
 
 
 def _placed(given: bytes) -> tuple[bytes, bytes]:
