@@ -93,6 +93,18 @@ def test_dots_are_resolved(here, monkeypatch):
     assert seen("../c")[-1] == os.fsencode(here)[1:] + b"/c"
 
 
+def test_dots_lead_up_from_where_a_link_leads_to(here):
+    make("outer/data/", "outer/f", "lk/f", "outer/g/h")
+    Path("lk/data").symlink_to("../outer/data")
+    top = os.fsencode(here)[1:]
+    for path in ("lk/data/../f", "./lk//data/.././f", here / "lk/data/../f"):
+        assert seen(path)[-1] == top + b"/outer/f"
+    assert seen("lk/data/../g/h/")[-1] == top + b"/outer/g/h"
+    assert seen("lk/data/../../lk/f")[-1] == top + b"/lk/f"
+    assert seen("lk/data/..")[-1] == top + b"/outer/g/h"
+    assert seen("lk/data/../..x", errors=[])[-1] == top + b"/outer"
+
+
 def test_overlapping_paths_are_taken_once():
     make("a/b/c", "a/b.x", "ab")
     everything = [b"a", b"a/b", b"a/b/c", b"a/b.x", b"ab"]

@@ -40,8 +40,9 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
     """Given paths and their parents as the snapshot will have them, in order.
 
     Symbolic links on the way to them are resolved here, once, so that none is followed later.
-    Relative paths stay as they are, normalised; absolute ones lose their leading '/'; those with
-    '..' are made absolute. Raises UsageError for two that would be stored as one.
+    Relative paths stay as they are, normalised; absolute ones lose their leading '/'; of those with
+    '..' all up to the last one is made absolute, as the system would. Raises UsageError for two
+    that would be stored as one.
     """
     prefixes: dict[bytes, bytes] = {}
     for path in given:
@@ -84,11 +85,19 @@ def _placed(given: bytes) -> tuple[bytes, bytes]:
     if not given or b"\0" in given:
         raise UsageError(f"{given!r} is not a path")
     if b".." in given.split(b"/"):
-        given = os.path.abspath(given)  # noqa: PTH100  # bytes
+        given = _up(given)
     normal = os.path.normpath(given)
     if normal.startswith(b"/"):
         return normal.lstrip(b"/"), b"/"
     return (b"" if normal == b"." else normal), b""
+
+
+def _up(path: bytes) -> bytes:
+    """Absolute, and without '..', which leads up from where a symbolic link leads to."""
+    parts = path.split(b"/")
+    end = len(parts) - parts[::-1].index(b"..")
+    top = os.path.realpath(b"/".join(parts[:end]))
+    return b"/".join((top, *parts[end:]))
 
 
 def _claim(prefixes: dict[bytes, bytes], path: bytes, prefix: bytes) -> None:
