@@ -194,6 +194,7 @@ def test_a_repository_named_to_go_into_itself_is_refused(library: Library) -> No
     assert "error: reading repo: it is the repository itself" in run.err
     assert paths(library) == [b"src"]
     library("backup", library.store.folder, code=1)
+    library("backup", "repo/segments", code=1)
     library("backup", "repo/config")
     assert paths(library) == [b"repo", b"repo/config"]
 

@@ -63,6 +63,10 @@ def seen(*given, errors: list[str] | None = None, **options) -> list[bytes]:
     return paths
 
 
+def orders(*given):
+    return [given, given[::-1]]
+
+
 def test_order_is_by_components():
     make("t/a/x", "t/a.b", "t/a b", "t/A", "t/a/y/z", "t/b/")
     assert seen("t") == [
@@ -278,10 +282,6 @@ def mount(monkeypatch, *points: str) -> None:
     monkeypatch.setattr(os, "lstat", lstat)
 
 
-def orders(*given):
-    return [given, given[::-1]]
-
-
 @pytest.mark.parametrize("given", orders("t", "t/mnt"))
 def test_another_file_system_that_was_given_is_taken(monkeypatch, given):
     make("t/a/x", "t/mnt/y", "t/mnt/z/w", "t/mnt/deeper/v", "t/other/u")
@@ -364,8 +364,45 @@ def test_each_path_that_is_not_there_is_named(given):
 
 def test_the_repository_is_left_out():
     make("t/a/x", "t/repo/segments/y")
-    status = Path("t/repo").stat()
-    assert seen("t", own=frozenset([(status.st_dev, status.st_ino)])) == [b"t", b"t/a", b"t/a/x"]
+    own = repository("t/repo")
+    assert seen("t", own=own) == [b"t", b"t/a", b"t/a/x"]
+    assert seen(".", own=own) == [b"t", b"t/a", b"t/a/x"]
+
+
+def repository(path: str) -> frozenset[tuple[int, int]]:
+    status = Path(path).stat()
+    return frozenset([(status.st_dev, status.st_ino)])
+
+
+@pytest.mark.parametrize("inside", ["repo", "repo/segments", "repo/segments/sub"])
+def test_the_repository_and_folders_in_it_cannot_be_given(here, inside):
+    make("t/a/x", "t/repo/segments/y", "t/repo/segments/sub/z")
+    Path("link").symlink_to("t")
+    own = repository("t/repo")
+    for way in (Path("t"), here / "t", Path("link"), Path("link/../t")):
+        for others in ([], ["t"], ["t/a"]) if way == Path("t") else ([],):
+            errors: list[str] = []
+            found = seen(way / inside, *others, own=own, errors=errors)
+            assert [error.partition(": ")[2] for error in errors] == [
+                "it is the repository itself, or lies in it"
+            ]
+            assert not any(path.endswith((b"y", b"z")) for path in found)
+            assert (b"t/a/x" in found) == bool(others)
+
+
+@pytest.mark.parametrize("given", orders("t", "t/repo/config"))
+def test_a_file_of_the_repository_can_be_given(given):
+    make("t/a", "t/repo/segments/y", "t/repo/config")
+    assert seen(*given, own=repository("t/repo")) == [b"t", b"t/a", b"t/repo", b"t/repo/config"]
+
+
+def test_a_repository_that_is_the_current_folder_cannot_be_given():
+    make("t/a/x", "t/repo/y")
+    os.chdir("t/repo")
+    errors: list[str] = []
+    assert seen(".", own=repository("."), errors=errors) == []
+    assert errors == ["reading .: it is the repository itself, or lies in it"]
+    assert seen("../a", own=repository("."))[-1].endswith(b"/t/a/x")
 
 
 def open_files() -> int:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Final, NamedTuple, TypeAlias
 
 from strongroom.errors import SourceError
@@ -42,7 +43,7 @@ def walk(roots: Iterable[Root], options: WalkOptions, report: Report) -> Iterato
     Symbolic links are not followed, except on the way to a path that was given.
     """
     lost: bytes | None = None
-    for root in roots:
+    for root in _outside_own(roots, options.own, report):
         if lost is not None and root.path.startswith(lost):
             if root.take is Take.ALL:
                 for path in (root.path, *root.inner):
@@ -58,6 +59,37 @@ def walk(roots: Iterable[Root], options: WalkOptions, report: Report) -> Iterato
                 lost = root.path + b"/"
             else:
                 yield root.path, root.real, root.real, status
+
+
+def _outside_own(
+    roots: Iterable[Root], own: frozenset[tuple[int, int]], report: Report
+) -> Iterator[Root]:
+    """Without given folders that are, or are in, one of own: these are named. A file in one may be
+    given: it does not grow by that."""
+
+    @cache
+    def is_own(path: bytes) -> bool:
+        try:
+            return _identity(os.lstat(path)) in own
+        except OSError:
+            return False
+
+    def is_fit(real: bytes) -> bool:
+        full = real
+        with contextlib.suppress(OSError):  # the current folder may be gone
+            full = os.path.abspath(real)  # noqa: PTH100  # bytes
+        if not any(map(is_own, (full, *parents_of(full)))) or not _is_folder(real):
+            return True
+        report(_refused(real, "it is the repository itself, or lies in it"))
+        return False
+
+    for root in roots:
+        if not own or root.take is Take.ITSELF:
+            yield root
+            continue
+        inner = tuple(path for path in root.inner if is_fit(root.at(path)))
+        if is_fit(root.real):
+            yield root._replace(inner=inner)
 
 
 def failed(path: bytes, error: OSError) -> SourceError:
@@ -120,13 +152,9 @@ class _Tree:
 
     def _found(self, status: os.stat_result) -> Iterator[Found]:
         root = self._root
-        folder = stat.S_ISDIR(status.st_mode)
-        if folder and self._is_own(status):
-            self._report(_refused(root.real, "it is the repository itself"))
-            return
         if root.path:
             yield root.path, root.real, root.real, status
-        if not folder:
+        if not stat.S_ISDIR(status.st_mode):
             return
         try:
             self._enter(root.path, root.real, root.real, status.st_dev, whole=True)
@@ -150,8 +178,9 @@ class _Tree:
                     continue
                 folder = status.st_mode & 0o170000 == stat.S_IFDIR
                 is_needed = bool(needed) and path in needed
-                excluded = excludes is not None and excludes.covers(path, folder=folder)
-                if (excluded and not is_needed) or (folder and self._is_own(status)):
+                left_out = excludes is not None and excludes.covers(path, folder=folder)
+                left_out = left_out or (folder and self._is_own(status))
+                if left_out and not is_needed:
                     continue
                 yield path, real_base + name, at_base + name, status
                 given = is_needed and needed[path]
@@ -160,7 +189,7 @@ class _Tree:
                 if not folder:
                     continue
                 device = status.st_dev if given else level.device
-                whole = given or (level.whole and not excluded and self._is_wanted(status, device))
+                whole = given or (level.whole and not left_out and self._is_wanted(status, device))
                 if whole or is_needed:
                     self._enter(path, name, real_base + name, device, whole=whole)
                     break
@@ -174,7 +203,7 @@ class _Tree:
         return not self._options.one_file_system or status.st_dev == device
 
     def _is_own(self, status: os.stat_result) -> bool:
-        return (status.st_dev, status.st_ino) in self._options.own
+        return _identity(status) in self._options.own
 
     def _enter(self, path: bytes, name: bytes, real: bytes, device: int, *, whole: bool) -> None:
         """The folder's contents come next. name: from the folder above, which is on the stack."""
@@ -244,8 +273,7 @@ def _through(fd: int, path: bytes) -> bytes:
 
 
 def _spare(level: _Level) -> None:
-    status = os.fstat(level.fd)
-    level.identity = (status.st_dev, status.st_ino)
+    level.identity = _identity(os.fstat(level.fd))
     _close(level.fd)
     level.fd = -1
 
@@ -256,8 +284,7 @@ def _open_again(level: _Level, below: int) -> bool:
         fd = os.open(b"..", _FOLDER | os.O_PATH, dir_fd=below)
     except OSError:
         return False
-    status = os.fstat(fd)
-    if (status.st_dev, status.st_ino) != level.identity:
+    if _identity(os.fstat(fd)) != level.identity:
         _close(fd)
         return False
     level.fd, level.at = fd, _through(fd, level.real)
@@ -268,6 +295,17 @@ def _close(fd: int) -> None:
     if fd >= 0:
         with contextlib.suppress(OSError):
             os.close(fd)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _is_folder(path: bytes) -> bool:
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except OSError:
+        return False
 
 
 def _missing(real: bytes) -> SourceError:
