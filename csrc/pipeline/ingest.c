@@ -125,7 +125,9 @@ static srm_status take_file(ingest *w, session_worker *me, claim *c, shared_file
     }
     if (file.len > SRM_CHUNK_LEN)
         return share(file, result, shared);
-    int os_error = source_file_read(&file, 0, raw, (size_t)file.len, &got);
+    /* One that says it is empty may not be (procfs, FUSE): what is in it makes it a changed one. */
+    size_t want = file.len > 0 ? (size_t)file.len : SRM_CHUNK_LEN;
+    int os_error = source_file_read(&file, 0, raw, want, &got);
     if (os_error != 0) {
         source_file_give_up(&file, os_error, result);
         return SRM_OK;

@@ -206,17 +206,24 @@ static void no_link_is_followed_on_the_way_to_a_file(void) {
     stage_end(&s);
 }
 
-static void a_file_that_says_it_is_empty_is_taken_as_that(void) {
+static void a_file_that_says_it_is_empty_is_looked_into(void) {
     stage s;
     uint64_t id_count = 0;
-    stage_begin(&s, 0);
     char mem[32];
+    stage_begin(&s, 0);
     (void)snprintf(mem, sizeof mem, "/proc/%d/mem", (int)getpid());
     stage_name_file(&s, "/proc/version");
     stage_name_file(&s, mem);
-    free(stage_take_files(&s, &id_count));
-    CHECK(id_count == 0 && s.results[0].status == SRM_OK && s.results[0].size == 0);
-    CHECK(s.results[1].status == SRM_OK && stage_finish(&s) == 0);
+    stage_add_file(&s, "empty", stage_raw, 0);
+    uint8_t *ids = stage_take_files(&s, &id_count);
+    (void)stage_finish(&s);
+    CHECK(s.results[0].status == SRM_ECHANGED && s.results[0].size > 20);
+    const found_chunk *c = library_find(&s.stored, ids);
+    CHECK(id_count == 1 && s.results[0].id_count == 1);
+    CHECK(c != NULL && c->raw_len == s.results[0].size && memcmp(c->raw, "Linux", 5) == 0);
+    CHECK(s.results[1].status == SRM_EIO && s.results[1].os_error == EIO);
+    stage_check_file(&s, 2, ids, stage_raw, 0);
+    free(ids);
     stage_end(&s);
 }
 
@@ -467,7 +474,7 @@ int main(void) {
         FACT(little_input_ends_up_in_one_segment),
         FACT(what_is_no_regular_file_fails_alone),
         FACT(no_link_is_followed_on_the_way_to_a_file),
-        FACT(a_file_that_says_it_is_empty_is_taken_as_that),
+        FACT(a_file_that_says_it_is_empty_is_looked_into),
         FACT(a_file_that_cannot_be_read_fails_alone),
         FACT(paths_of_any_length_are_walked),
         FACT(a_file_that_changed_says_so),

@@ -334,6 +334,15 @@ def test_nothing_is_read_through_a_link_that_took_the_place_of_a_folder(vault, m
     assert files_below("out/t") == ["b"]
 
 
+def test_a_file_that_says_it_is_empty_but_is_not_is_named_each_time(vault):
+    for _ in range(2):
+        made = vault.backup("/proc/version")
+        assert vault.errors == ["reading /proc/version: it changed while it was read"]
+        assert made.snapshot.errors == 1
+    vault.restore()
+    assert Path("out/proc/version").read_bytes() == Path("/proc/version").read_bytes()
+
+
 def test_what_lies_behind_a_link_on_the_way_comes_back(vault):
     write("real/photos/x", b"a picture")
     write("real/file", b"a text")
