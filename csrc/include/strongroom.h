@@ -427,8 +427,9 @@ SRM_MUST_USE srm_status srm_session_begin(
 
 /* Take in regular files: count paths, each ended by a NUL, relative to dir_fd (AT_FDCWD is
  * allowed), of any length. Symbolic links are not followed, wherever in a path (before Linux 5.6:
- * in its last component); nothing that is no regular file is read or waited for. paths and results, an array of count, must live until
- * the job is freed. What is read counts as the job's bytes_in, what is stored as its bytes_out. */
+ * in its last component); nothing that is no regular file is read or waited for. paths and
+ * results, an array of count, must live until the job is freed. What is read counts as the job's
+ * bytes_in, what is stored as its bytes_out. */
 SRM_MUST_USE srm_status srm_session_files_start(srm_session *session, int32_t dir_fd,
     const char *paths, size_t paths_len, uint64_t count, srm_file_result *results, srm_job **out);
 
