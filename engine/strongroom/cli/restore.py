@@ -64,8 +64,8 @@ def command(
     SNAP is latest, or the first digits of a snapshot's id. Below DIR everything has the path that
     was given to backup. What is damaged or cannot be written is named, and the rest restored.
 
-    Folders that exist keep their mode, owner and times, unless --overwrite replaces those that are
-    restored; folders on the way to a PATH always keep them.
+    Folders that exist get mode, owner and times of the snapshot's with --overwrite always, and with
+    if-newer where it has them newer. Those only on the way to a PATH keep theirs.
 
     Where entries of the log or the config are damaged or missing, other verbs refuse. --salvage
     reads all that is sound: snapshots that no entry names any more are called partial, and some
