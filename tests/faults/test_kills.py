@@ -140,7 +140,8 @@ def test_a_killed_restore_leaves_whole_files_and_can_be_finished(
         assert_same(look(tree), expected)
         pipe, restored = (library.tree / "pipe").lstat(), (tree / "pipe").lstat()
         assert (restored.st_mode, restored.st_mtime_ns) == (pipe.st_mode, pipe.st_mtime_ns)
-        assert Path(tree / "also 3").samefile(tree / "deep/er/3")
+        if again is Overwrite.ALWAYS:  # else one of them may be the killed one's, and left alone
+            assert Path(tree / "also 3").samefile(tree / "deep/er/3")
         shutil.rmtree(target)
 
 
