@@ -124,7 +124,8 @@ def test_a_damaged_log_is_named(library: Library, harm: str) -> None:
         entry.unlink()
     else:
         entry.chmod(0o600)
-        entry.write_bytes(entry.read_bytes()[:-1] + b"\0")
+        *most, last = entry.read_bytes()
+        entry.write_bytes(bytes([*most, last ^ 1]))
     run = library("verify", code=13)
     assert "entry 2" in run.err
 
