@@ -319,6 +319,13 @@ def test_a_path_behind_a_link_of_a_folder_that_was_given_is_named(given):
     ]
 
 
+@pytest.mark.parametrize("given", orders("/", "/proc/version", "/proc/sys/kernel/ostype"))
+def test_what_is_given_below_the_top_is_taken(given):
+    assert seen(*given, excludes=Excludes(["/*"])) == [
+        b"proc", b"proc/sys", b"proc/sys/kernel", b"proc/sys/kernel/ostype", b"proc/version",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("given", orders("t", "t/data/photos", "t/data/none"))
 def test_nothing_is_taken_both_as_a_link_and_as_a_folder(given):
     make("real/photos/x", "t/a")
@@ -386,7 +393,7 @@ def test_the_repository_and_folders_in_it_cannot_be_given(here, inside):
             assert [error.partition(": ")[2] for error in errors] == [
                 "it is the repository itself, or lies in it"
             ]
-            assert not any(path.endswith((b"y", b"z")) for path in found)
+            assert not any(path.endswith((b"/y", b"/z")) for path in found)
             assert (b"t/a/x" in found) == bool(others)
 
 
