@@ -106,7 +106,9 @@ static void begin_file(const char *kind, int fd, size_t len) {
 /* --- what is held --- */
 
 DIR *opendir(const char *path) {
-    begin("list", path);
+    char real[PATH_MAX]; /* a walk gets there by way of /proc/self/fd */
+    const char *folder = realpath(path, real) != NULL ? real : path;
+    begin("list", folder);
     int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd < 0 ? NULL : fdopendir(fd);
 }
