@@ -22,11 +22,14 @@ SHARE_MAX = 0.75
 
 
 @contextmanager
-def kept(length: int) -> Iterator[bool]:
+def kept(length: int, *, wanted: bool = True) -> Iterator[bool]:
     """Meanwhile pages for fresh files of length bytes in all stay with this machine: one page of
     each MiB is held, so that what is free never makes a block that can be handed back. The kernel
     takes from such remains before it breaks larger blocks. False, and nothing is kept, where memory
-    does not allow for it."""
+    does not allow for it, or it is not wanted."""
+    if not wanted:
+        yield False
+        return
     needed = OUTPUTS * length // MIB * MIB
     available = int(proc_field("/proc/meminfo", "MemAvailable").split()[0]) * 1024
     if not 0 < needed <= SHARE_MAX * available:

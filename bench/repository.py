@@ -33,11 +33,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--files", type=int, default=50_000, help="small ones")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--dir", type=Path, help="where to work; a tmpfs leaves the disk out")
+    parser.add_argument(
+        "--host-pages", action="store_true", help="take pages as the host gives them, warm or not"
+    )
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder:
         work = Workplace(Path(folder))
         length, count = write_library(work.source, asked.corpus, asked.mib * MIB, asked.files)
-        with pages.kept(length) as kept:
+        with pages.kept(length, wanted=not asked.host_pages) as kept:
             runs = interleave(work.cases(length), asked.rounds)
         work.check()
     _report(runs, asked.corpus, {"files": count, "bytes": length, "pages_kept": kept})

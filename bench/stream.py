@@ -30,6 +30,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--dir", type=Path, help="where to work; a tmpfs leaves the disk out")
     parser.add_argument("--peers", action="store_true", help="other programs too")
     parser.add_argument("--only", nargs="+", help="of the cases; cp always runs")
+    parser.add_argument(
+        "--host-pages", action="store_true", help="take pages as the host gives them, warm or not"
+    )
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder:
         work = Workplace(Path(folder))
@@ -38,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         if asked.peers:
             cases += [work.case(program) for program in peers(Path(folder), say)]
         wanted = [c for c in cases if not asked.only or c.name in {"cp", *asked.only}]
-        with pages.kept(asked.mib * MIB) as kept:
+        with pages.kept(asked.mib * MIB, wanted=not asked.host_pages) as kept:
             runs = interleave(wanted, asked.rounds)
         if "open" in runs:
             work.check()
