@@ -87,6 +87,14 @@ def test_a_nonblocking_standard_input_is_waited_for(program: Program, key: RootK
     assert "consistent" in run.err
 
 
+def test_a_current_folder_that_is_gone_is_named(program: Program) -> None:
+    gone = "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')"
+    gone += "; os.execvp(sys.argv[1], sys.argv[1:])"
+    elsewhere = program.under(sys.executable, "-c", gone)
+    run = elsewhere("init", "-r", "repo", "--key-file", program.folder / "my.key", code=1)
+    assert "error: .: No such file or directory" in run.err
+
+
 def test_a_file_named_dash_is_not_a_pipe(program: Program) -> None:
     (program.folder / "-").write_bytes(b"from the file")
     program("seal", *KEY, "./-", "-o", "x", data=b"from the pipe")

@@ -134,6 +134,20 @@ def test_links_are_seen_and_not_followed():
     assert seen("t/link/x") == [b"t", b"t/link", b"t/link/x"]  # on the way they are followed
 
 
+@pytest.mark.parametrize("end", ["/", "/.", "//"])
+def test_a_link_with_a_slash_behind_it_is_the_folder_it_leads_to(end):
+    make("t/real/x")
+    Path("t/link").symlink_to("real")
+    assert seen(f"t/link{end}") == [b"t", b"t/link", b"t/link/x"]
+    Path("t/dangling").symlink_to("nowhere")
+    problems: list[str] = []
+    assert seen("t/real", f"t/dangling{end}", errors=problems) == [b"t", b"t/real", b"t/real/x"]
+    assert seen("t", f"t/link{end}", errors=problems)[1:3] == [b"t/dangling", b"t/link"]
+    gone, link = problems
+    assert gone.endswith("nowhere: it is not there (any more)")
+    assert "a folder on the way to it is taken as the symbolic link that it is" in link
+
+
 def test_what_lies_behind_a_link_is_read_where_it_is(here):
     make("t/real/sub/x")
     Path("t/link").symlink_to("real")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -164,7 +165,9 @@ def main() -> None:
         code = StrongroomError.exit_code
     except OSError as error:
         _leave_output()
-        what = error.filename or "writing to standard output"
+        # Of what has no name only the current folder can be missing.
+        nameless = "." if error.errno == errno.ENOENT else "writing to standard output"
+        what = error.filename or nameless
         say_error(TargetError(f"{what}: {error.strerror}"))
         code = TargetError.exit_code
     # Python would look through all there is for garbage before it ends: a tenth of a short command.

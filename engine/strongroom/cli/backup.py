@@ -166,8 +166,8 @@ def command(
     next backup of the same PATHs does not read again what had been committed, which happens every
     4 GiB or 10 minutes.
 
-    A link given as PATH is stored as a link. A relative PATH is stored as it is given, one with ..
-    from the root.
+    A link given as PATH is stored as a link, with a slash behind it as the folder it leads to. A
+    relative PATH is stored as it is given, one with .. from the root.
 
     A PATTERN is much as in a .gitignore, on paths as ls shows them: *.tmp at any depth, /home/ada/x
     only there, cache/ for folders alone, a/**/b with any folders between; ! in front takes back

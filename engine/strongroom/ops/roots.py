@@ -41,13 +41,16 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
 
     Symbolic links on the way to them are resolved here, once, so that none is followed later.
     Relative paths stay as they are, normalised; absolute ones lose their leading '/'; of those with
-    '..' all up to the last one is made absolute, as the system would. Raises UsageError for two
-    that would be stored as one.
+    '..' all up to the last one is made absolute, as the system would. A link with a slash behind it
+    is the folder it leads to. Raises UsageError for two that would be stored as one.
     """
     prefixes: dict[bytes, bytes] = {}
-    for path in given:
-        stored, prefix = _placed(os.fsencode(path))
+    entered: set[bytes] = set()  # links that are on the way, too
+    for path in map(os.fsencode, given):
+        stored, prefix = _placed(path)
         _claim(prefixes, stored, prefix)
+        if path.endswith((b"/", b"/.")) and os.path.islink(prefix + stored):  # noqa: PTH114  # bytes
+            entered.add(stored)
     inner: dict[bytes, list[bytes]] = {}
     parents: dict[bytes, bytes] = {}
     outer: bytes | None = None
@@ -55,7 +58,7 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
         if outer is not None and (not outer or path.startswith(outer + b"/")):
             if prefixes[path] != prefixes[outer]:
                 raise _clash(path)
-            inner[outer].append(path)
+            inner[outer].append(path + b"/." * (path in entered))
             continue
         outer = path
         inner[path] = []
@@ -66,7 +69,7 @@ def plan_roots(given: Iterable[str | bytes | os.PathLike[str]]) -> list[Root]:
     for path, below in inner.items():
         parent, slash, name = path.rpartition(b"/")
         above = ways[parent].rstrip(b"/") + slash if slash else prefixes[path]
-        real = above + name
+        real = without_links(above + name) if path in entered else above + name
         roots.append(Root(path, real or b".", Take.ALL, tuple(below)))
     return sorted(roots, key=lambda root: sort_key(root.path))
 
