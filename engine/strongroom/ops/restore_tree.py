@@ -166,9 +166,9 @@ def _open_target(target: Path, *, make: bool, doing: str) -> Folders | None:
 
 def _not_there(target: Path) -> list[bytes]:
     """Of target and the folders above it those that have to be made, the deepest first."""
-    place = os.path.abspath(os.fsencode(target))  # noqa: PTH100  # bytes
+    place = os.fsencode(target).rstrip(b"/")
     missing = []
-    while not os.path.lexists(place):
+    while place and not os.path.lexists(place):
         missing.append(place)
         place = os.path.dirname(place)  # noqa: PTH120
     return missing
