@@ -98,11 +98,13 @@ def test_a_log_that_is_gone_is_told_by_whoever_never_saw_it(library: Library) ->
     grow(library)
     for entry in library.store.path_of("log").iterdir():
         entry.unlink()
-    elsewhere = library.program.with_env(XDG_STATE_HOME="elsewhere")
+    state = library.program.folder / "elsewhere"
+    elsewhere = library.program.with_env(XDG_STATE_HOME=str(state))
     run = elsewhere("scrub", "-r", "repo")
     assert "warning: the log is empty, but there are segments" in run.err
     run = elsewhere("snapshots", "-r", "repo", "--key-file", "my.key")
     assert 'the log was lost; then "strongroom snapshots --salvage" shows' in run.err
+    assert state.is_dir()
     assert len(library("snapshots", "--salvage").out.splitlines()) == 3
 
 
